@@ -1,0 +1,1 @@
+//! 7: state durable, slot told.
