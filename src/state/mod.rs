@@ -1,1 +1,389 @@
-//! 
+//! Local state: the row images that plans read, never ahead of Kafka.
+//!
+//! ```text
+//!  put ─▶ pending ─ freeze ─▶ frozen ─ one synced batch, once Kafka has committed it ─▶ disk ─▶ Durable(EndLsn)
+//!  get ◀─ pending ◀────────── frozen ◀────────────── row cache ◀────────────────────── disk
+//! ```
+//!
+//! The rule (I1): a batch goes to disk only with a [`Committed`] at or past its last transaction, and [`Durable`],
+//! which alone lets the slot be told, is made here alone. What a crash takes is replayed from the slot without being
+//! emitted. Between batches the disk holds a consistent prefix of the source's transactions: the batch and its LSN are
+//! written together.
+
+mod cache;
+mod disk;
+pub mod image;
+mod layer;
+pub mod meta;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread;
+
+use crate::emit::Committed;
+use crate::lsn::EndLsn;
+use cache::RowCache;
+pub use disk::DiskError;
+use disk::{Batch, Disk};
+use layer::Layer;
+pub use meta::{Meta, TableState, TableStatus};
+
+/// The state on disk covers everything up to here. Built only in this room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Durable(EndLsn);
+
+impl Durable {
+    pub fn lsn(self) -> EndLsn {
+        self.0
+    }
+}
+
+/// A set of keys of its own: the rows of one table, the live keys of one topic during a reconcile, held keys.
+/// The number is never used again for anything else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SpaceId(pub u32);
+
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    #[error("state directory {dir} belongs to bridge {found:?}, this is bridge {expected:?}")]
+    OtherBridge { dir: String, found: String, expected: String },
+    #[error("state directory {dir} has format {found}, this version knows formats up to {known}")]
+    NewerFormat { dir: String, found: u32, known: u32 },
+    #[error("the state's own record in {dir} cannot be read")]
+    BadMeta { dir: String, source: serde_json::Error },
+    #[error("the writer of the local state has ended")]
+    WriterGone,
+}
+
+/// Bytes of rows kept in memory in front of the disk.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub cache_bytes: usize,
+}
+
+pub struct State {
+    disk: Disk,
+    meta: Meta,
+    pending: Layer,
+    /// The last source transaction that is in `pending` or below.
+    applied: EndLsn,
+    frozen: Option<Frozen>,
+    cache: RowCache,
+    writer: Writer,
+}
+
+struct Frozen {
+    layer: Arc<Layer>,
+    lsn: EndLsn,
+    handed_over: bool,
+}
+
+/// Counters for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReadCounts {
+    pub cache_hits: u64,
+    pub cache_misses: u64,
+}
+
+impl State {
+    /// Opens or makes the state of `bridge` in `dir`, which no other process may hold.
+    pub fn open(dir: &Path, bridge: &str, limits: Limits) -> Result<State, StateError> {
+        let disk = Disk::open(dir, limits.cache_bytes)?;
+        let meta = Meta::load(&disk, dir, bridge)?;
+        let writer = Writer::start(disk.clone());
+        let applied = meta.durable();
+        Ok(State { disk, meta, pending: Layer::default(), applied, frozen: None, cache: RowCache::new(limits.cache_bytes), writer })
+    }
+
+    /// What is on disk: every source transaction up to here, none after it.
+    pub fn durable(&self) -> EndLsn {
+        self.meta.durable()
+    }
+
+    pub fn applied(&self) -> EndLsn {
+        self.applied
+    }
+
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// Changes the state's own record and writes it at once, synced.
+    pub fn update_meta(&mut self, change: impl FnOnce(&mut Meta)) -> Result<(), StateError> {
+        change(&mut self.meta);
+        let mut batch = self.disk.batch();
+        self.meta.write(&mut batch);
+        Ok(batch.commit_synced()?)
+    }
+
+    pub fn get(&mut self, space: SpaceId, key: &[u8]) -> Result<Option<&[u8]>, StateError> {
+        // The borrow checker wants each layer asked twice where the answer is borrowed; `has` is the cheap first ask.
+        if self.pending.has(space, key) {
+            return Ok(self.pending.get(space, key).flatten());
+        }
+        if let Some(f) = &self.frozen
+            && f.layer.has(space, key)
+        {
+            return Ok(self.frozen.as_ref().and_then(|f| f.layer.get(space, key)).flatten());
+        }
+        if !self.cache.promote(space, key) {
+            let value = self.disk.get(space, key)?;
+            self.cache.insert(space, key.into(), value.map(|v| v.as_ref().into()));
+        }
+        Ok(self.cache.get(space, key))
+    }
+
+    /// Part of the transaction that `advance` names next.
+    pub fn put(&mut self, space: SpaceId, key: Box<[u8]>, value: Option<Box<[u8]>>) {
+        self.pending.put(space, key, value);
+    }
+
+    /// Everything put so far belongs to transactions up to `lsn`.
+    pub fn advance(&mut self, lsn: EndLsn) {
+        debug_assert!(lsn >= self.applied);
+        self.applied = lsn;
+    }
+
+    /// Bytes that wait in memory for Kafka and the disk.
+    pub fn pending_bytes(&self) -> usize {
+        self.pending.bytes() + self.frozen.as_ref().map_or(0, |f| f.layer.bytes())
+    }
+
+    pub fn read_counts(&self) -> ReadCounts {
+        self.cache.counts()
+    }
+
+    /// One step of the way to disk, without waiting: collects a finished batch, hands over a frozen one that Kafka has
+    /// committed, and, if `freeze`, closes what is pending. A new durable position is returned once.
+    pub fn step(&mut self, committed: Committed, freeze: bool) -> Result<Option<Durable>, StateError> {
+        let mut durable = None;
+        if self.frozen.as_ref().is_some_and(|f| f.handed_over)
+            && let Some(done) = self.writer.poll()?
+        {
+            durable = Some(self.written(done)?);
+        }
+        if freeze && self.frozen.is_none() && self.applied > self.durable() {
+            let layer = Arc::new(std::mem::take(&mut self.pending));
+            self.frozen = Some(Frozen { layer, lsn: self.applied, handed_over: false });
+        }
+        if let Some(f) = &mut self.frozen
+            && !f.handed_over
+            && committed.lsn() >= f.lsn
+        {
+            let mut meta = self.meta.clone();
+            meta.set_durable(f.lsn);
+            self.writer.send(Job { layer: f.layer.clone(), meta })?;
+            f.handed_over = true;
+        }
+        Ok(durable)
+    }
+
+    /// Waits until all that Kafka has committed is on disk; what it has not stays pending.
+    pub fn flush(&mut self, committed: Committed) -> Result<Option<Durable>, StateError> {
+        let mut newest = None;
+        loop {
+            if self.frozen.as_ref().is_some_and(|f| f.handed_over) {
+                let done = self.writer.wait()?;
+                newest = Some(self.written(done)?);
+                continue;
+            }
+            newest = self.step(committed, true)?.or(newest);
+            if !self.frozen.as_ref().is_some_and(|f| f.handed_over) {
+                return Ok(newest);
+            }
+        }
+    }
+
+    fn written(&mut self, done: Result<EndLsn, DiskError>) -> Result<Durable, StateError> {
+        let lsn = done?;
+        self.meta.set_durable(lsn);
+        if let Some(f) = self.frozen.take() {
+            debug_assert_eq!(f.lsn, lsn);
+            if let Ok(layer) = Arc::try_unwrap(f.layer) {
+                for (space, key, value) in layer.into_entries() {
+                    self.cache.insert(space, key, value);
+                }
+            } else {
+                // Somebody still reads the layer: nothing depends on the cache having it, but it must not be stale.
+                self.cache.clear();
+            }
+        }
+        crate::failpoints::hit("state_durable");
+        Ok(Durable(lsn))
+    }
+
+    /// Writes rows past the layers: a load. Not synced; `update_meta` afterwards makes the whole of it count.
+    pub fn load(&mut self) -> Load<'_> {
+        self.cache.clear();
+        Load { batch: self.disk.batch(), bytes: 0, disk: &self.disk }
+    }
+
+    /// Empties a space that no layer holds anything of: before a load, or when its owner is gone.
+    pub fn clear(&mut self, space: SpaceId) -> Result<(), StateError> {
+        debug_assert!(!self.pending.has_space(space));
+        self.cache.clear();
+        Ok(self.disk.drop_space(space)?)
+    }
+
+    /// All keys of a space in key order, as the layers and the disk have it now. `f` says whether to go on.
+    pub fn scan(
+        &self,
+        space: SpaceId,
+        from: &[u8],
+        mut f: impl FnMut(&[u8], &[u8]) -> std::ops::ControlFlow<()>,
+    ) -> Result<(), StateError> {
+        let newer = Layer::merged(self.frozen.as_ref().map(|f| f.layer.as_ref()), &self.pending, space, from);
+        let mut newer = newer.into_iter().peekable();
+        for entry in self.disk.scan(space, from)? {
+            let (key, value) = entry?;
+            while let Some((k, v)) = newer.next_if(|(k, _)| **k < *key) {
+                if let Some(v) = v
+                    && f(k, v).is_break()
+                {
+                    return Ok(());
+                }
+            }
+            let flow = match newer.next_if(|(k, _)| **k == *key) {
+                Some((k, Some(v))) => f(k, v),
+                Some((_, None)) => continue,
+                None => f(&key, &value),
+            };
+            if flow.is_break() {
+                return Ok(());
+            }
+        }
+        for (k, v) in newer {
+            if let Some(v) = v
+                && f(k, v).is_break()
+            {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes keys of a space directly on disk; only for spaces that never pass the layers.
+    pub fn remove_direct<'k>(&mut self, space: SpaceId, keys: impl Iterator<Item = &'k [u8]>) -> Result<(), StateError> {
+        let mut batch = self.disk.batch();
+        for key in keys {
+            batch.remove(space, key)?;
+        }
+        Ok(batch.commit()?)
+    }
+
+    /// Reads past the layers and the cache; only for spaces that never pass the layers.
+    pub fn get_direct(&self, space: SpaceId, key: &[u8]) -> Result<Option<impl AsRef<[u8]> + use<>>, StateError> {
+        Ok(self.disk.get(space, key)?)
+    }
+
+    /// An approximate count of a space's keys on disk.
+    pub fn approximate_len(&self, space: SpaceId) -> Result<u64, StateError> {
+        Ok(self.disk.approximate_len(space)?)
+    }
+
+    pub fn disk_bytes(&self, space: SpaceId) -> Result<u64, StateError> {
+        Ok(self.disk.space_bytes(space)?)
+    }
+}
+
+/// Bulk writes, in batches of bounded size.
+pub struct Load<'s> {
+    batch: Batch,
+    bytes: usize,
+    disk: &'s Disk,
+}
+
+/// Large enough for an LSM to take in one go, small enough to stay in memory.
+const LOAD_BATCH_BYTES: usize = 4 << 20;
+
+impl Load<'_> {
+    pub fn put(&mut self, space: SpaceId, key: &[u8], value: &[u8]) -> Result<(), StateError> {
+        self.batch.insert(space, key, value)?;
+        self.bytes += key.len() + value.len();
+        if self.bytes >= LOAD_BATCH_BYTES {
+            std::mem::replace(&mut self.batch, self.disk.batch()).commit()?;
+            self.bytes = 0;
+        }
+        Ok(())
+    }
+
+    pub fn finish(self) -> Result<(), StateError> {
+        Ok(self.batch.commit()?)
+    }
+}
+
+struct Job {
+    layer: Arc<Layer>,
+    meta: Meta,
+}
+
+/// The thread that writes batches, so that an fsync never holds up the pipeline.
+struct Writer {
+    jobs: Option<mpsc::SyncSender<Job>>,
+    done: mpsc::Receiver<Result<EndLsn, DiskError>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Writer {
+    fn start(disk: Disk) -> Writer {
+        let (jobs, inbox) = mpsc::sync_channel::<Job>(1);
+        let (outbox, done) = mpsc::channel();
+        let body = move || {
+            for job in inbox {
+                let lsn = job.meta.durable();
+                let result = write(&disk, &job).map(|()| lsn);
+                // The layer is let go before the answer, so that the owner can take it apart.
+                drop(job);
+                if outbox.send(result).is_err() {
+                    return;
+                }
+            }
+        };
+        let thread = thread::Builder::new().name("state".into()).spawn(body).expect("a thread can be started");
+        Writer { jobs: Some(jobs), done, thread: Some(thread) }
+    }
+
+    fn send(&self, job: Job) -> Result<(), StateError> {
+        self.jobs.as_ref().ok_or(StateError::WriterGone)?.send(job).map_err(|_| StateError::WriterGone)
+    }
+
+    fn poll(&self) -> Result<Option<Result<EndLsn, DiskError>>, StateError> {
+        match self.done.try_recv() {
+            Ok(done) => Ok(Some(done)),
+            Err(mpsc::TryRecvError::Empty) => Ok(None),
+            Err(mpsc::TryRecvError::Disconnected) => Err(StateError::WriterGone),
+        }
+    }
+
+    fn wait(&self) -> Result<Result<EndLsn, DiskError>, StateError> {
+        self.done.recv().map_err(|_| StateError::WriterGone)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(t) = self.thread.take() {
+            let _ = t.join();
+        }
+    }
+}
+
+/// Sorted by key, so that the LSM's memtable is filled in order.
+fn write(disk: &Disk, job: &Job) -> Result<(), DiskError> {
+    let mut batch = disk.batch();
+    for (space, key, value) in job.layer.sorted() {
+        match value {
+            Some(v) => batch.insert(space, key, v)?,
+            None => batch.remove(space, key)?,
+        }
+    }
+    job.meta.write(&mut batch);
+    batch.commit_synced()
+}
+
+#[cfg(test)]
+mod tests;
