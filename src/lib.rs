@@ -28,6 +28,7 @@ pub mod assemble;
 pub mod transform;
 pub mod encode;
 pub mod emit;
+pub mod engine;
 pub mod state;
 pub mod confirm;
 
@@ -38,6 +39,5 @@ pub mod config;
 pub mod failpoints;
 pub mod http;
 pub mod metrics;
-pub mod reconcile;
 pub mod registry;
 pub mod runtime;

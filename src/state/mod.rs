@@ -171,7 +171,7 @@ impl State {
         }
         if let Some(f) = &mut self.frozen
             && !f.handed_over
-            && committed.lsn() >= f.lsn
+            && committed.end_lsn() >= f.lsn
         {
             let mut meta = self.meta.clone();
             meta.set_durable(f.lsn);
@@ -266,7 +266,7 @@ impl State {
     }
 
     /// Removes keys of a space directly on disk; only for spaces that never pass the layers.
-    pub fn remove_direct<'k>(&mut self, space: SpaceId, keys: impl Iterator<Item = &'k [u8]>) -> Result<(), StateError> {
+    pub fn remove_direct<'k>(&self, space: SpaceId, keys: impl Iterator<Item = &'k [u8]>) -> Result<(), StateError> {
         let mut batch = self.disk.batch();
         for key in keys {
             batch.remove(space, key)?;
@@ -308,6 +308,10 @@ impl Load<'_> {
             self.bytes = 0;
         }
         Ok(())
+    }
+
+    pub fn remove(&mut self, space: SpaceId, key: &[u8]) -> Result<(), StateError> {
+        Ok(self.batch.remove(space, key)?)
     }
 
     pub fn finish(self) -> Result<(), StateError> {

@@ -6,7 +6,7 @@ use super::*;
 const LIMITS: Limits = Limits { cache_bytes: 4096 };
 
 fn committed(lsn: u64) -> Committed {
-    Committed::for_test(EndLsn::new(lsn))
+    Committed::in_test(EndLsn::new(lsn))
 }
 
 fn all(state: &State, space: SpaceId) -> BTreeMap<Vec<u8>, Vec<u8>> {

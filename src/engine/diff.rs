@@ -1,0 +1,400 @@
+//! From what happened to rows to what the topic must hear: both sides rendered, merged by topic key, compared.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::{Xxh3DefaultBuilder, xxh3_128};
+
+use crate::change::CommitInfo;
+use crate::clock;
+use crate::encode::{Outcome, Rendered, Renderer, RowError, partition};
+use crate::lsn::EndLsn;
+use crate::record::{Origin, OutputBatch, OutputRecord, TopicId};
+use crate::row::Row;
+use crate::state::{SpaceId, State, image};
+use crate::transform::function::Context;
+
+use super::held::{self, Held, HeldChange};
+use super::net::{Net, NetRow};
+use super::table::{Identity, Table};
+use super::{EngineError, Mode, Outlet, SplitLimits};
+
+pub struct Transform {
+    pub name: String,
+    pub topic: TopicId,
+    pub topic_name: String,
+    pub partitions: i32,
+    pub renderer: Renderer,
+    pub context: Arc<Context>,
+    /// The root's table.
+    pub table: usize,
+    /// Where the plan's columns stand in the table's rows.
+    pub slots: Vec<usize>,
+    /// Transactions up to here are in the topic already: by a reconcile, or because Kafka has them.
+    pub live_from: EndLsn,
+    pub on_error: OnError,
+    pub counts: Counts,
+}
+
+/// What becomes of a row that cannot be rendered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnError {
+    Halt,
+    /// The key keeps its last good value; `held` has the keys, `topic` gets the record.
+    DeadLetter { topic: TopicId, partitions: i32, held: SpaceId },
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub evaluations: u64,
+    pub suppressed: u64,
+    pub errors: u64,
+}
+
+/// A rendering that waits for its counterpart under the same topic key.
+enum Side {
+    Body(Box<[u8]>),
+    /// Only the hash is known: what was read back from the topic, or kept with a held key.
+    Hash(u128),
+}
+
+#[derive(Default)]
+pub(super) struct Scratch {
+    before: Rendered,
+    after: Rendered,
+    gone: HashMap<Box<[u8]>, Side, Xxh3DefaultBuilder>,
+    /// Keys of `gone` in the order of their rows, so that a replay writes the same records in the same order.
+    gone_order: Vec<Box<[u8]>>,
+    came: Vec<(Box<[u8]>, Result<Box<[u8]>, RowError>)>,
+    held: Vec<HeldChange>,
+    info: Option<CommitInfo>,
+    first: usize,
+    arena_first: usize,
+    seq: u64,
+    skip: u64,
+    part: u32,
+}
+
+impl Scratch {
+    pub fn begin(&mut self, info: &CommitInfo, mode: Mode, first: usize) {
+        self.info = Some(*info);
+        self.first = first;
+        self.arena_first = usize::MAX;
+        self.seq = 0;
+        self.part = 0;
+        self.skip = match mode {
+            Mode::Emit { skip } => skip,
+            Mode::Replay => 0,
+        };
+        self.held.clear();
+    }
+
+    /// The transaction's last records are in `out`.
+    pub fn finish(&mut self, out: &mut OutputBatch) {
+        if self.part > 0 {
+            self.part += 1;
+            for r in &mut out.records[self.first..] {
+                r.part = Some((self.part, true));
+            }
+        }
+    }
+
+    /// Held keys as they are after the transaction go to the state.
+    pub fn store_held(&mut self, state: &mut State) {
+        for change in self.held.drain(..) {
+            state.put(change.space, change.key, change.held.map(|h| h.encode()));
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn emit(
+        &mut self,
+        topic: TopicId,
+        partitions: i32,
+        key: &[u8],
+        value: Option<&[u8]>,
+        limits: &SplitLimits,
+        out: &mut OutputBatch,
+        outlet: &mut dyn Outlet,
+    ) -> Result<(), EngineError> {
+        let seq = self.seq;
+        self.seq += 1;
+        if seq < self.skip {
+            return Ok(());
+        }
+        let info = self.info.expect("begin was called");
+        if self.arena_first == usize::MAX {
+            self.arena_first = out.arena.len();
+        }
+        if out.records.len() - self.first >= limits.records || out.arena.len() - self.arena_first >= limits.bytes {
+            self.part += 1;
+            for r in &mut out.records[self.first..] {
+                r.part = Some((self.part, false));
+            }
+            outlet.part(out, self.first, &info, seq)?;
+            self.first = out.records.len();
+            self.arena_first = out.arena.len();
+        }
+        push(out, topic, partitions, key, value, &info, seq, Origin::Stream);
+        Ok(())
+    }
+}
+
+/// Appends a record and its bytes.
+#[allow(clippy::too_many_arguments)]
+pub(super) fn push(
+    out: &mut OutputBatch,
+    topic: TopicId,
+    partitions: i32,
+    key: &[u8],
+    value: Option<&[u8]>,
+    info: &CommitInfo,
+    seq: u64,
+    origin: Origin,
+) {
+    let mut append = |bytes: &[u8]| {
+        let start = out.arena.len() as u32;
+        out.arena.extend_from_slice(bytes);
+        start..out.arena.len() as u32
+    };
+    let key_at = append(key);
+    let value_at = value.map(&mut append);
+    let millis = (info.commit_time + clock::POSTGRES_EPOCH_MICROS) / 1000;
+    out.records.push(OutputRecord {
+        topic,
+        partition: partition(key, partitions),
+        key: key_at,
+        value: value_at,
+        timestamp: millis.min(clock::now_millis()),
+        lsn: info.end_lsn.0,
+        seq,
+        origin,
+        xid: info.xid,
+        part: None,
+    });
+}
+
+/// Renders every row that the transaction changed, for one transform.
+#[allow(clippy::too_many_arguments)]
+pub(super) fn transform(
+    t: &mut Transform,
+    table: &Table,
+    net: &Net,
+    s: &mut Scratch,
+    limits: &SplitLimits,
+    state: &mut State,
+    out: &mut OutputBatch,
+    outlet: &mut dyn Outlet,
+) -> Result<(), EngineError> {
+    let Some(rows) = net.table(t.table) else { return Ok(()) };
+    s.gone.clear();
+    s.gone_order.clear();
+    s.came.clear();
+    if rows.truncated {
+        let (gone, order) = (&mut s.gone, &mut s.gone_order);
+        outlet.live_keys(out, t, &mut |key, hash| {
+            order.push(key.into());
+            gone.insert(key.into(), Side::Hash(hash));
+        })?;
+        // The records before this transaction are on their way; those of this one begin here.
+        s.first = s.first.min(out.records.len());
+    }
+    for row in &rows.rows {
+        row_change(t, table, row, s, limits, out, outlet)?;
+    }
+    merge(t, s, limits, state, out, outlet)
+}
+
+/// One row: where both sides have the same key and nothing else can meet them, the answer is at once.
+fn row_change(
+    t: &mut Transform,
+    table: &Table,
+    row: &NetRow,
+    s: &mut Scratch,
+    limits: &SplitLimits,
+    out: &mut OutputBatch,
+    outlet: &mut dyn Outlet,
+) -> Result<(), EngineError> {
+    let (before, after, times) = match table.identity {
+        Identity::Key { .. } => (row.before.as_deref(), row.after.as_deref(), 1),
+        Identity::Full if row.count > 0 => (None, row.after.as_deref(), row.count),
+        Identity::Full if row.count < 0 => (row.after.as_deref(), None, 1),
+        Identity::Full => (None, None, 0),
+    };
+    if before == after {
+        return Ok(());
+    }
+    let (mut b, mut a) = (std::mem::take(&mut s.before), std::mem::take(&mut s.after));
+    let had = render_image(t, table, before, &mut b);
+    let has = render_image(t, table, after, &mut a);
+    let mut done = false;
+    if let (Ok(true), Ok(true)) = (&had, &has)
+        && b.key == a.key
+        && t.on_error == OnError::Halt
+    {
+        if b.value == a.value {
+            t.counts.suppressed += 1;
+        } else {
+            s.emit(t.topic, t.partitions, &a.key, Some(&a.value), limits, out, outlet)?;
+        }
+        done = true;
+    }
+    if !done {
+        match had {
+            Ok(true) => s.note_gone(&b.key, Side::Body(b.value[..].into())),
+            Ok(false) => {}
+            // It could not be rendered when it came either: the key is held, or the bridge would have stopped there.
+            Err(_) => {
+                let key = key_of(t, table, before, &mut b).map_err(|e| row_error(t, "?", s, e))?;
+                s.note_gone(key, Side::Hash(0));
+            }
+        }
+        for _ in 0..times {
+            match has.as_ref() {
+                Ok(true) => s.came.push((a.key[..].into(), Ok(a.value[..].into()))),
+                Ok(false) => {}
+                Err(e) => {
+                    t.counts.errors += 1;
+                    let e = e.clone();
+                    match key_of(t, table, after, &mut a) {
+                        Ok(key) => s.came.push((key.into(), Err(e))),
+                        // Without a key there is nothing that could be held.
+                        Err(e) => return Err(row_error(t, "?", s, e)),
+                    }
+                }
+            }
+        }
+    }
+    (s.before, s.after) = (b, a);
+    Ok(())
+}
+
+impl Scratch {
+    fn note_gone(&mut self, key: &[u8], side: Side) {
+        let key: Box<[u8]> = key.into();
+        if self.gone.insert(key.clone(), side).is_none() {
+            self.gone_order.push(key);
+        }
+    }
+}
+
+/// Rows that came under a key are held against the row that went from it; what is left over is a tombstone.
+fn merge(
+    t: &mut Transform,
+    s: &mut Scratch,
+    limits: &SplitLimits,
+    state: &mut State,
+    out: &mut OutputBatch,
+    outlet: &mut dyn Outlet,
+) -> Result<(), EngineError> {
+    if s.came.is_empty() && s.gone_order.is_empty() {
+        return Ok(());
+    }
+    let mut came = std::mem::take(&mut s.came);
+    if let Some(key) = duplicate(&came) {
+        let lsn = s.info.expect("begin was called").end_lsn;
+        return Err(EngineError::DuplicateKey { transform: t.name.clone(), key: t.renderer.key_json(key), lsn });
+    }
+    for (key, body) in came.drain(..) {
+        let held = held::lookup(t, &key, state)?;
+        let gone = s.gone.remove(&key);
+        // What the topic holds under this key before the transaction.
+        let prior = match (&held, gone) {
+            (Some(h), _) => h.last_good.map(Side::Hash),
+            (None, gone) => gone,
+        };
+        match body {
+            Ok(body) => {
+                let same = match prior {
+                    Some(Side::Body(b)) => b == body,
+                    Some(Side::Hash(h)) => h == xxh3_128(t.renderer.body(&body)),
+                    None => false,
+                };
+                if same {
+                    t.counts.suppressed += 1;
+                } else {
+                    s.emit(t.topic, t.partitions, &key, Some(&body), limits, out, outlet)?;
+                }
+                if let (Some(_), OnError::DeadLetter { held, .. }) = (held, t.on_error) {
+                    s.held.push(HeldChange { space: held, key, held: None });
+                }
+            }
+            Err(e) => {
+                let OnError::DeadLetter { topic, partitions, held: space } = t.on_error else {
+                    let key = t.renderer.key_json(&key);
+                    return Err(row_error(t, &key, s, e));
+                };
+                let last_good = prior.map(|p| match p {
+                    Side::Body(b) => xxh3_128(t.renderer.body(&b)),
+                    Side::Hash(h) => h,
+                });
+                let info = s.info.expect("begin was called");
+                let letter = held::letter(&t.name, &e, info.end_lsn, s.seq);
+                s.emit(topic, partitions, &key, Some(letter.as_bytes()), limits, out, outlet)?;
+                s.held.push(HeldChange { space, key, held: Some(Held { last_good }) });
+            }
+        }
+    }
+    s.came = came;
+    for key in std::mem::take(&mut s.gone_order) {
+        if s.gone.remove(&key).is_none() {
+            continue;
+        }
+        let held = held::lookup(t, &key, state)?;
+        if held.as_ref().is_none_or(|h| h.last_good.is_some()) {
+            s.emit(t.topic, t.partitions, &key, None, limits, out, outlet)?;
+        }
+        if let (Some(_), OnError::DeadLetter { held, .. }) = (held, t.on_error) {
+            s.held.push(HeldChange { space: held, key, held: None });
+        }
+    }
+    Ok(())
+}
+
+fn duplicate(came: &[(Box<[u8]>, Result<Box<[u8]>, RowError>)]) -> Option<&[u8]> {
+    if came.len() < 2 {
+        return None;
+    }
+    let mut seen: std::collections::HashSet<&[u8], Xxh3DefaultBuilder> = Default::default();
+    came.iter().map(|(k, _)| &k[..]).find(|k| !seen.insert(k))
+}
+
+fn row_error(t: &Transform, key: &str, s: &Scratch, source: RowError) -> EngineError {
+    let lsn = s.info.expect("begin was called").end_lsn;
+    EngineError::Row { transform: t.name.clone(), key: key.to_owned(), lsn, source }
+}
+
+/// Whether the image is an entity of this transform; if so, key and value stand in `out`, framed.
+pub(super) fn render_image(
+    t: &mut Transform,
+    table: &Table,
+    image: Option<&[u8]>,
+    out: &mut Rendered,
+) -> Result<bool, RowError> {
+    let Some(image) = image else { return Ok(false) };
+    t.counts.evaluations += 1;
+    with_row(t, table, image, |row| t.renderer.render(&t.context, &[row], out).map(|o| o == Outcome::Entity))
+}
+
+pub(super) fn key_of<'o>(t: &Transform, table: &Table, image: Option<&[u8]>, out: &'o mut Rendered) -> Result<&'o [u8], RowError> {
+    with_row(t, table, image.unwrap_or_default(), |row| t.renderer.render_key(&t.context, &[row], out))?;
+    Ok(&out.key)
+}
+
+/// Rows of up to this many columns are put together on the stack.
+const STACK_COLUMNS: usize = 64;
+
+fn with_row<R>(t: &Transform, table: &Table, image: &[u8], f: impl FnOnce(Row<'_>) -> Result<R, RowError>) -> Result<R, RowError> {
+    let mut values = Vec::with_capacity(table.image_width());
+    image::read(image, table.image_width(), &mut values).map_err(|e| RowError::internal(e.to_string()))?;
+    if t.slots.len() <= STACK_COLUMNS {
+        let mut row = [None; STACK_COLUMNS];
+        for (cell, &slot) in row.iter_mut().zip(&t.slots) {
+            *cell = values[slot];
+        }
+        f(&row[..t.slots.len()])
+    } else {
+        let row: Vec<Option<&[u8]>> = t.slots.iter().map(|&s| values[s]).collect();
+        f(&row)
+    }
+}

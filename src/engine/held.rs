@@ -1,0 +1,71 @@
+//! Held keys: under `on_error = "dead_letter"`, keys whose row cannot be rendered keep their last good value.
+
+use crate::encode::RowError;
+use crate::lsn::EndLsn;
+use crate::state::{SpaceId, State};
+
+use super::diff::{OnError, Transform};
+use super::EngineError;
+
+/// What the topic holds under a held key: the hash of its body, or nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    pub last_good: Option<u128>,
+}
+
+pub(super) struct HeldChange {
+    pub space: SpaceId,
+    pub key: Box<[u8]>,
+    /// None: the key is held no longer.
+    pub held: Option<Held>,
+}
+
+impl Held {
+    /// One byte that says whether there is a value, and its hash.
+    pub fn encode(self) -> Box<[u8]> {
+        match self.last_good {
+            None => Box::new([0]),
+            Some(h) => [&[1][..], &h.to_be_bytes()].concat().into(),
+        }
+    }
+
+    pub fn decode(bytes: &[u8]) -> Option<Held> {
+        match bytes {
+            [0] => Some(Held { last_good: None }),
+            [1, hash @ ..] => Some(Held { last_good: Some(u128::from_be_bytes(hash.try_into().ok()?)) }),
+            _ => None,
+        }
+    }
+}
+
+pub(super) fn lookup(t: &Transform, key: &[u8], state: &mut State) -> Result<Option<Held>, EngineError> {
+    let OnError::DeadLetter { held, .. } = t.on_error else { return Ok(None) };
+    Ok(state.get(held, key)?.and_then(Held::decode))
+}
+
+/// The value of a dead-letter record. Names and codes, never values of the row.
+pub(super) fn letter(transform: &str, e: &RowError, lsn: EndLsn, seq: u64) -> String {
+    serde_json::json!({
+        "version": 1,
+        "transform": transform,
+        "code": e.code.to_string(),
+        "path": e.path,
+        "lsn": lsn.to_string(),
+        "seq": seq,
+        "message": e.message,
+    })
+    .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn held_keys_come_back() {
+        for held in [Held { last_good: None }, Held { last_good: Some(0) }, Held { last_good: Some(u128::MAX - 5) }] {
+            assert_eq!(Held::decode(&held.encode()), Some(held));
+        }
+        assert_eq!(Held::decode(&[1, 2]), None);
+    }
+}

@@ -1,0 +1,211 @@
+//! 4 and 5: which roots a transaction touches, and what that makes of the topics.
+//!
+//! ```text
+//!  Change ─▶ table: cells → row of used columns ─▶ net: per row, the image before and after the transaction
+//!         ─▶ diff: render both, merge by topic key, keep what differs ─▶ OutputBatch
+//! ```
+//!
+//! One primitive: evaluate the root before and after, compare, emit the difference. The image before comes from the
+//! stream where REPLICA IDENTITY is FULL (such a table is not stored at all), else from the local state; the rendering
+//! before is evaluated again rather than remembered (`docs/adr/0002-compare-by-reevaluation.md`). Inside one transaction
+//! rows are counted, not overwritten: with deferrable keys two rows may share a topic key for a while.
+
+mod diff;
+mod error;
+mod held;
+mod net;
+pub mod reconcile;
+mod table;
+
+use std::collections::HashMap;
+
+use crate::assemble::Transaction;
+use crate::catalogue::Oid;
+use crate::change::{Change, CommitInfo, OldTuple};
+use crate::lsn::EndLsn;
+use crate::record::OutputBatch;
+use crate::relation::Relation;
+use crate::state::State;
+
+pub use diff::{Counts, OnError, Transform};
+pub use error::EngineError;
+use net::Net;
+pub use table::{Identity, Table};
+use table::{RelationMap, Resolved};
+
+/// All tables and transforms of a bridge, and what the stream has said of their relations.
+pub struct Engine {
+    pub tables: Vec<Table>,
+    pub transforms: Vec<Transform>,
+    /// Root tables and leaf partitions by the oid that the stream uses.
+    by_oid: HashMap<Oid, usize>,
+    relations: HashMap<Oid, RelationMap>,
+    net: Net,
+    diff: diff::Scratch,
+    pub limits: SplitLimits,
+}
+
+/// Beyond these, one source transaction goes out in several Kafka transactions.
+#[derive(Clone, Copy, Debug)]
+pub struct SplitLimits {
+    pub records: usize,
+    pub bytes: usize,
+}
+
+/// Where the parts of a transaction beyond the split limits go, and where live keys come from for a TRUNCATE of a table
+/// that is not stored.
+pub trait Outlet {
+    /// `out.records[first..]` are a part of the transaction `info`; more follow. Leaves `out` without them.
+    fn part(&mut self, out: &mut OutputBatch, first: usize, info: &CommitInfo, done: u64) -> Result<(), EngineError>;
+    /// Every key that is alive in the transform's topic before this transaction, with the hash of its body.
+    fn live_keys(
+        &mut self,
+        out: &mut OutputBatch,
+        transform: &Transform,
+        f: &mut dyn FnMut(&[u8], u128),
+    ) -> Result<(), EngineError>;
+}
+
+/// What `apply` does with the records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Kafka has the transaction already: only the state follows.
+    Replay,
+    Emit {
+        /// Records of this transaction that earlier parts have brought to Kafka.
+        skip: u64,
+    },
+}
+
+impl Engine {
+    pub fn new(tables: Vec<Table>, transforms: Vec<Transform>, limits: SplitLimits) -> Engine {
+        let mut by_oid = HashMap::new();
+        for (i, t) in tables.iter().enumerate() {
+            by_oid.insert(t.oid, i);
+            by_oid.extend(t.leaves.iter().map(|&leaf| (leaf, i)));
+        }
+        Engine {
+            tables,
+            transforms,
+            by_oid,
+            relations: HashMap::new(),
+            net: Net::default(),
+            diff: diff::Scratch::default(),
+            limits,
+        }
+    }
+
+    /// The stream begins anew: the server sends every Relation again.
+    pub fn forget_relations(&mut self) {
+        self.relations.clear();
+    }
+
+    /// Applies one committed transaction to the state and appends its records. On an error nothing of it is in the
+    /// state, and the records that were appended are taken back.
+    pub fn apply(
+        &mut self,
+        tx: &Transaction,
+        mode: Mode,
+        state: &mut State,
+        out: &mut OutputBatch,
+        outlet: &mut dyn Outlet,
+    ) -> Result<(), EngineError> {
+        let info = *tx.info();
+        let (records, arena) = (out.records.len(), out.arena.len());
+        let result = self.apply_inner(tx, &info, mode, state, out, outlet);
+        self.net.clear();
+        if result.is_err() {
+            out.records.truncate(records);
+            out.arena.truncate(arena);
+        }
+        result
+    }
+
+    fn apply_inner(
+        &mut self,
+        tx: &Transaction,
+        info: &CommitInfo,
+        mode: Mode,
+        state: &mut State,
+        out: &mut OutputBatch,
+        outlet: &mut dyn Outlet,
+    ) -> Result<(), EngineError> {
+        let Engine { tables, relations, by_oid, net, .. } = self;
+        tx.for_each(|change| -> Result<(), EngineError> {
+            let resolve = |oid: Oid| Resolved::find(oid, by_oid, relations, tables, info);
+            match change {
+                Change::Relation(relation) => learn(&relation, by_oid, tables, relations),
+                Change::Insert { relation, new } => match resolve(relation)? {
+                    Some(r) => net.insert(&r, new, info),
+                    None => Ok(()),
+                },
+                Change::Update { relation, old, new } => match resolve(relation)? {
+                    Some(r) => net.update(&r, old, new, state, info),
+                    None => Ok(()),
+                },
+                Change::Delete { relation, old } => match resolve(relation)? {
+                    Some(r) => net.delete(&r, old, state, info),
+                    None => Ok(()),
+                },
+                Change::Truncate { relations: oids, .. } => {
+                    for &oid in &oids {
+                        if let Some(r) = resolve(oid)? {
+                            let leaf = !r.table.leaves.iter().all(|l| oids.contains(l));
+                            net.truncate(&r, leaf, state, info)?;
+                        }
+                    }
+                    Ok(())
+                }
+                Change::Message { .. } => Ok(()),
+            }
+        })?;
+        self.diff.begin(info, mode, out.records.len());
+        if let Mode::Emit { .. } = mode {
+            for i in 0..self.transforms.len() {
+                let transform = &mut self.transforms[i];
+                if info.end_lsn <= transform.live_from {
+                    continue;
+                }
+                let table = &self.tables[transform.table];
+                diff::transform(transform, table, &self.net, &mut self.diff, &self.limits, state, out, outlet)?;
+            }
+            self.diff.finish(out);
+        }
+        self.net.store(&self.tables, state);
+        self.diff.store_held(state);
+        state.advance(info.end_lsn);
+        out.end_lsn = info.end_lsn;
+        out.commit_time = info.commit_time;
+        out.xid = info.xid;
+        Ok(())
+    }
+
+    /// The position moved on without a change for us.
+    pub fn advance(&mut self, lsn: EndLsn, state: &mut State, out: &mut OutputBatch) {
+        if lsn > state.applied() {
+            state.advance(lsn);
+        }
+        out.end_lsn = out.end_lsn.max(lsn);
+    }
+}
+
+/// A Relation holds from here on; of relations that no transform reads nothing is kept.
+fn learn(
+    relation: &Relation,
+    by_oid: &HashMap<Oid, usize>,
+    tables: &[Table],
+    relations: &mut HashMap<Oid, RelationMap>,
+) -> Result<(), EngineError> {
+    if let Some(&table) = by_oid.get(&relation.oid) {
+        relations.insert(relation.oid, RelationMap::new(relation, table, &tables[table]));
+    }
+    Ok(())
+}
+
+/// An old tuple as it identifies a row.
+fn old_tuple<'a>(old: &OldTuple<'a>) -> Option<crate::row::Tuple<'a>> {
+    match old {
+        OldTuple::Absent => None,
+        OldTuple::Key(t) | OldTuple::Full(t) => Some(*t),
+    }
+}

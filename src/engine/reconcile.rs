@@ -1,0 +1,196 @@
+//! All roots touched: every root of a transform is evaluated and held against what its topic holds.
+//!
+//! The live keys with the hashes of their bodies stand in a space of their own, read back from the topic. Roots are
+//! evaluated in key order; a key that is as it should be is taken out of the live keys, one that is not is emitted and
+//! taken out as well. What is left at the end no root has produced: tombstones, last, and only with leave of the fuse.
+//! Started again after a crash it reads the topic again, so nothing is emitted twice; the cursor says how far it was.
+
+use std::ops::ControlFlow;
+
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::change::CommitInfo;
+use crate::encode::Rendered;
+use crate::record::{Origin, OutputBatch};
+use crate::state::{SpaceId, State};
+
+use super::diff::{push, render_image};
+use super::held::{self, Held, HeldChange};
+use super::{Engine, EngineError, OnError};
+
+/// One transform's reconcile.
+#[derive(Clone, Copy, Debug)]
+pub struct Task {
+    pub transform: usize,
+    /// The root's rows, whole as of the reconcile's LSN.
+    pub rows: SpaceId,
+    /// What is alive in the topic; None when the topic is known to be empty.
+    pub live: Option<SpaceId>,
+}
+
+/// Where the records of a reconcile go, step by step.
+pub trait Steps {
+    /// Takes the records that are in `out`; `done` roots of the transform are evaluated. `last_key` is the row's.
+    fn step(&mut self, out: &mut OutputBatch, transform: usize, done: u64, last_key: &[u8]) -> Result<(), EngineError>;
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    pub roots: u64,
+    pub upserts: u64,
+    pub unchanged: u64,
+    pub held: u64,
+}
+
+/// Rows taken from the state in one go; a step is committed at the latest after as many.
+const CHUNK_ROWS: usize = 4096;
+
+/// Evaluates all roots and emits what differs. `seq` goes on over all transforms of one reconcile.
+pub fn upserts(
+    engine: &mut Engine,
+    task: Task,
+    info: &CommitInfo,
+    seq: &mut u64,
+    state: &mut State,
+    out: &mut OutputBatch,
+    steps: &mut dyn Steps,
+) -> Result<Summary, EngineError> {
+    let mut summary = Summary::default();
+    let mut from: Vec<u8> = Vec::new();
+    let mut rendered = Rendered::default();
+    loop {
+        let mut rows: Vec<(Box<[u8]>, Box<[u8]>)> = Vec::with_capacity(CHUNK_ROWS);
+        state.scan(task.rows, &from, |key, image| {
+            rows.push((key.into(), image.into()));
+            if rows.len() == CHUNK_ROWS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        let Some((last, _)) = rows.last() else { return Ok(summary) };
+        from.clear();
+        from.extend_from_slice(last);
+        let last_key: Vec<u8> = from.clone();
+        from.push(0);
+        let mut seen: Vec<Box<[u8]>> = Vec::new();
+        let mut held: Vec<HeldChange> = Vec::new();
+        for (_, image) in &rows {
+            summary.roots += 1;
+            one(engine, task, info, seq, image, &mut rendered, state, out, &mut seen, &mut held, &mut summary)?;
+        }
+        if let Some(live) = task.live {
+            state.remove_direct(live, seen.iter().map(|k| &k[..]))?;
+        }
+        for h in held {
+            state.put(h.space, h.key, h.held.map(Held::encode));
+        }
+        steps.step(out, task.transform, summary.roots, &last_key)?;
+        if rows.len() < CHUNK_ROWS {
+            return Ok(summary);
+        }
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+fn one(
+    engine: &mut Engine,
+    task: Task,
+    info: &CommitInfo,
+    seq: &mut u64,
+    image: &[u8],
+    rendered: &mut Rendered,
+    state: &mut State,
+    out: &mut OutputBatch,
+    seen: &mut Vec<Box<[u8]>>,
+    held_changes: &mut Vec<HeldChange>,
+    summary: &mut Summary,
+) -> Result<(), EngineError> {
+    let t = &mut engine.transforms[task.transform];
+    let table = &engine.tables[t.table];
+    let rendering = render_image(t, table, Some(image), rendered);
+    if let Ok(false) = rendering {
+        return Ok(());
+    }
+    if rendering.is_err() {
+        super::diff::key_of(t, table, Some(image), rendered).map_err(|source| EngineError::Row {
+            transform: t.name.clone(),
+            key: "?".into(),
+            lsn: info.end_lsn,
+            source,
+        })?;
+    }
+    let key = &rendered.key;
+    let alive = match task.live {
+        Some(live) => state.get_direct(live, key)?.and_then(|v| Some(u128::from_be_bytes(v.as_ref().try_into().ok()?))),
+        None => None,
+    };
+    if alive.is_some() {
+        seen.push(key[..].into());
+    }
+    match rendering {
+        Ok(_) if alive == Some(xxh3_128(t.renderer.body(&rendered.value))) => summary.unchanged += 1,
+        Ok(_) => {
+            push(out, t.topic, t.partitions, key, Some(&rendered.value), info, *seq, Origin::Reconcile);
+            *seq += 1;
+            summary.upserts += 1;
+        }
+        Err(e) => {
+            let OnError::DeadLetter { topic, partitions, held } = t.on_error else {
+                let key = t.renderer.key_json(key);
+                return Err(EngineError::Row { transform: t.name.clone(), key, lsn: info.end_lsn, source: e });
+            };
+            t.counts.errors += 1;
+            summary.held += 1;
+            let letter = held::letter(&t.name, &e, info.end_lsn, *seq);
+            push(out, topic, partitions, key, Some(letter.as_bytes()), info, *seq, Origin::Reconcile);
+            *seq += 1;
+            held_changes.push(HeldChange { space: held, key: key[..].into(), held: Some(Held { last_good: alive }) });
+        }
+    }
+    Ok(())
+}
+
+/// How many keys of the topic no root has produced.
+pub fn left_over(task: Task, state: &State) -> Result<u64, EngineError> {
+    let mut n = 0;
+    if let Some(live) = task.live {
+        state.scan(live, b"", |_, _| {
+            n += 1;
+            ControlFlow::Continue(())
+        })?;
+    }
+    Ok(n)
+}
+
+/// Tombstones for them, in key order. The fuse has been asked.
+pub fn tombstones(
+    engine: &mut Engine,
+    task: Task,
+    info: &CommitInfo,
+    seq: &mut u64,
+    state: &mut State,
+    out: &mut OutputBatch,
+    steps: &mut dyn Steps,
+) -> Result<u64, EngineError> {
+    let Some(live) = task.live else { return Ok(0) };
+    let mut from: Vec<u8> = Vec::new();
+    let mut done = 0;
+    loop {
+        let mut keys: Vec<Box<[u8]>> = Vec::with_capacity(CHUNK_ROWS);
+        state.scan(live, &from, |key, _| {
+            keys.push(key.into());
+            if keys.len() == CHUNK_ROWS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        let Some(last) = keys.last() else { return Ok(done) };
+        from.clear();
+        from.extend_from_slice(last);
+        from.push(0);
+        let t = &engine.transforms[task.transform];
+        for key in &keys {
+            push(out, t.topic, t.partitions, key, None, info, *seq, Origin::Reconcile);
+            *seq += 1;
+            done += 1;
+        }
+        steps.step(out, task.transform, done, last)?;
+        if keys.len() < CHUNK_ROWS {
+            return Ok(done);
+        }
+    }
+}
