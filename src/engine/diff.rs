@@ -7,11 +7,12 @@ use xxhash_rust::xxh3::{Xxh3DefaultBuilder, xxh3_128};
 
 use crate::change::CommitInfo;
 use crate::clock;
-use crate::encode::{Outcome, Rendered, Renderer, RowError, partition};
+use crate::encode::{Outcome, Rendered, Renderer, RowError, body_of, partition};
 use crate::lsn::EndLsn;
 use crate::record::{Origin, OutputBatch, OutputRecord, TopicId};
 use crate::row::Row;
-use crate::state::{SpaceId, State, image};
+use crate::state::image::{self, BadImage};
+use crate::state::{SpaceId, State};
 use crate::transform::function::Context;
 
 use super::held::{self, Held, HeldChange};
@@ -162,7 +163,7 @@ pub(super) fn push(
     let millis = (info.commit_time + clock::POSTGRES_EPOCH_MICROS) / 1000;
     out.records.push(OutputRecord {
         topic,
-        partition: partition(key, partitions),
+        partition: partition(key, partitions as u32),
         key: key_at,
         value: value_at,
         timestamp: millis.min(clock::now_millis()),
@@ -225,8 +226,8 @@ fn row_change(
         return Ok(());
     }
     let (mut b, mut a) = (std::mem::take(&mut s.before), std::mem::take(&mut s.after));
-    let had = render_image(t, table, before, &mut b);
-    let has = render_image(t, table, after, &mut a);
+    let had = render_image(t, table, before, &mut b)?;
+    let has = render_image(t, table, after, &mut a)?;
     let mut done = false;
     if let (Ok(true), Ok(true)) = (&had, &has)
         && b.key == a.key
@@ -245,7 +246,7 @@ fn row_change(
             Ok(false) => {}
             // It could not be rendered when it came either: the key is held, or the bridge would have stopped there.
             Err(_) => {
-                let key = key_of(t, table, before, &mut b).map_err(|e| row_error(t, "?", s, e))?;
+                let key = key_of(t, table, before, &mut b)?.map_err(|e| row_error(t, "?", s, e))?;
                 s.note_gone(key, Side::Hash(0));
             }
         }
@@ -256,7 +257,7 @@ fn row_change(
                 Err(e) => {
                     t.counts.errors += 1;
                     let e = e.clone();
-                    match key_of(t, table, after, &mut a) {
+                    match key_of(t, table, after, &mut a)? {
                         Ok(key) => s.came.push((key.into(), Err(e))),
                         // Without a key there is nothing that could be held.
                         Err(e) => return Err(row_error(t, "?", s, e)),
@@ -293,7 +294,7 @@ fn merge(
     let mut came = std::mem::take(&mut s.came);
     if let Some(key) = duplicate(&came) {
         let lsn = s.info.expect("begin was called").end_lsn;
-        return Err(EngineError::DuplicateKey { transform: t.name.clone(), key: t.renderer.key_json(key), lsn });
+        return Err(EngineError::DuplicateKey { transform: t.name.clone(), key: key_text(t, key), lsn });
     }
     for (key, body) in came.drain(..) {
         let held = held::lookup(t, &key, state)?;
@@ -307,7 +308,7 @@ fn merge(
             Ok(body) => {
                 let same = match prior {
                     Some(Side::Body(b)) => b == body,
-                    Some(Side::Hash(h)) => h == xxh3_128(t.renderer.body(&body)),
+                    Some(Side::Hash(h)) => h == xxh3_128(body_of(&body)),
                     None => false,
                 };
                 if same {
@@ -321,11 +322,11 @@ fn merge(
             }
             Err(e) => {
                 let OnError::DeadLetter { topic, partitions, held: space } = t.on_error else {
-                    let key = t.renderer.key_json(&key);
+                    let key = key_text(t, &key);
                     return Err(row_error(t, &key, s, e));
                 };
                 let last_good = prior.map(|p| match p {
-                    Side::Body(b) => xxh3_128(t.renderer.body(&b)),
+                    Side::Body(b) => xxh3_128(body_of(&b)),
                     Side::Hash(h) => h,
                 });
                 let info = s.info.expect("begin was called");
@@ -370,31 +371,42 @@ pub(super) fn render_image(
     table: &Table,
     image: Option<&[u8]>,
     out: &mut Rendered,
-) -> Result<bool, RowError> {
-    let Some(image) = image else { return Ok(false) };
+) -> Result<Result<bool, RowError>, BadImage> {
+    let Some(image) = image else { return Ok(Ok(false)) };
     t.counts.evaluations += 1;
     with_row(t, table, image, |row| t.renderer.render(&t.context, &[row], out).map(|o| o == Outcome::Entity))
 }
 
-pub(super) fn key_of<'o>(t: &Transform, table: &Table, image: Option<&[u8]>, out: &'o mut Rendered) -> Result<&'o [u8], RowError> {
-    with_row(t, table, image.unwrap_or_default(), |row| t.renderer.render_key(&t.context, &[row], out))?;
-    Ok(&out.key)
+/// The topic key alone, of a row whose value cannot be rendered.
+pub(super) fn key_of<'o>(
+    t: &Transform,
+    table: &Table,
+    image: Option<&[u8]>,
+    out: &'o mut Rendered,
+) -> Result<Result<&'o [u8], RowError>, BadImage> {
+    let key = with_row(t, table, image.unwrap_or_default(), |row| t.renderer.key(&t.context, &[row], out))?;
+    Ok(key.map(|()| &out.key[..]))
+}
+
+/// A topic key as people read it: `{"order_id":1}`.
+pub(super) fn key_text(t: &Transform, key: &[u8]) -> String {
+    t.renderer.key_text(key)
 }
 
 /// Rows of up to this many columns are put together on the stack.
 const STACK_COLUMNS: usize = 64;
 
-fn with_row<R>(t: &Transform, table: &Table, image: &[u8], f: impl FnOnce(Row<'_>) -> Result<R, RowError>) -> Result<R, RowError> {
+fn with_row<R>(t: &Transform, table: &Table, image: &[u8], f: impl FnOnce(Row<'_>) -> R) -> Result<R, BadImage> {
     let mut values = Vec::with_capacity(table.image_width());
-    image::read(image, table.image_width(), &mut values).map_err(|e| RowError::internal(e.to_string()))?;
+    image::read(image, table.image_width(), &mut values)?;
     if t.slots.len() <= STACK_COLUMNS {
         let mut row = [None; STACK_COLUMNS];
         for (cell, &slot) in row.iter_mut().zip(&t.slots) {
             *cell = values[slot];
         }
-        f(&row[..t.slots.len()])
+        Ok(f(&row[..t.slots.len()]))
     } else {
         let row: Vec<Option<&[u8]>> = t.slots.iter().map(|&s| values[s]).collect();
-        f(&row)
+        Ok(f(&row))
     }
 }

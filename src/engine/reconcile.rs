@@ -10,11 +10,11 @@ use std::ops::ControlFlow;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::change::CommitInfo;
-use crate::encode::Rendered;
+use crate::encode::{Rendered, body_of};
 use crate::record::{Origin, OutputBatch};
 use crate::state::{SpaceId, State};
 
-use super::diff::{push, render_image};
+use super::diff::{key_of, key_text, push, render_image};
 use super::held::{self, Held, HeldChange};
 use super::{Engine, EngineError, OnError};
 
@@ -104,12 +104,12 @@ fn one(
 ) -> Result<(), EngineError> {
     let t = &mut engine.transforms[task.transform];
     let table = &engine.tables[t.table];
-    let rendering = render_image(t, table, Some(image), rendered);
+    let rendering = render_image(t, table, Some(image), rendered)?;
     if let Ok(false) = rendering {
         return Ok(());
     }
     if rendering.is_err() {
-        super::diff::key_of(t, table, Some(image), rendered).map_err(|source| EngineError::Row {
+        key_of(t, table, Some(image), rendered)?.map_err(|source| EngineError::Row {
             transform: t.name.clone(),
             key: "?".into(),
             lsn: info.end_lsn,
@@ -125,7 +125,7 @@ fn one(
         seen.push(key[..].into());
     }
     match rendering {
-        Ok(_) if alive == Some(xxh3_128(t.renderer.body(&rendered.value))) => summary.unchanged += 1,
+        Ok(_) if alive == Some(xxh3_128(body_of(&rendered.value))) => summary.unchanged += 1,
         Ok(_) => {
             push(out, t.topic, t.partitions, key, Some(&rendered.value), info, *seq, Origin::Reconcile);
             *seq += 1;
@@ -133,7 +133,7 @@ fn one(
         }
         Err(e) => {
             let OnError::DeadLetter { topic, partitions, held } = t.on_error else {
-                let key = t.renderer.key_json(key);
+                let key = key_text(t, key);
                 return Err(EngineError::Row { transform: t.name.clone(), key, lsn: info.end_lsn, source: e });
             };
             t.counts.errors += 1;

@@ -173,7 +173,7 @@ pub fn decide(
         if emitted.is_some_and(|p| p.cursor.as_ref().is_some_and(|c| c.reconcile.contains_key(&t.topic))) {
             return Some(Reason::Unfinished);
         }
-        if known.revision() != Some(&t.revision) {
+        if known.revision.as_ref() != Some(&t.revision) {
             return Some(Reason::Changed);
         }
         if t.tables.iter().any(|&i| source.changed_tables.contains(&tables[i].name)) {

@@ -56,19 +56,24 @@ pub struct HeldSpace {
 const KEY: &[u8] = b"meta";
 
 impl Meta {
+    /// Of a state that holds nothing.
+    pub fn new(bridge: &str) -> Meta {
+        Meta {
+            format: FORMAT,
+            bridge: bridge.to_owned(),
+            durable: 0,
+            next_space: 1,
+            system_identifier: None,
+            tables: Vec::new(),
+            held: Vec::new(),
+            fingerprints: None,
+        }
+    }
+
     pub(super) fn load(disk: &Disk, dir: &Path, bridge: &str) -> Result<Meta, StateError> {
         let dir = dir.display().to_string();
         let Some(bytes) = disk.get_meta(KEY)? else {
-            let meta = Meta {
-                format: FORMAT,
-                bridge: bridge.to_owned(),
-                durable: 0,
-                next_space: 1,
-                system_identifier: None,
-                tables: Vec::new(),
-                held: Vec::new(),
-                fingerprints: None,
-            };
+            let meta = Meta::new(bridge);
             let mut batch = disk.batch();
             meta.write(&mut batch);
             batch.commit_synced()?;

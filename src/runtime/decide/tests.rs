@@ -1,0 +1,213 @@
+use super::*;
+use crate::emit::TopicProgress;
+use crate::state::TableState;
+
+/// A bridge in the middle of its life: one stored table, one that is not, one transform on each, all at 0/100.
+struct Case {
+    progress: Option<Progress>,
+    meta: Meta,
+    source: Source,
+    approvals: Approvals,
+    requested: BTreeSet<String>,
+}
+
+fn lsn(n: u64) -> EndLsn {
+    EndLsn::new(n)
+}
+
+fn running() -> Case {
+    let topic = |revision: &str| TopicProgress { revision: Some(revision.to_owned()), partitions: 1, ..Default::default() };
+    let progress = Progress {
+        generation: 3,
+        epoch: 1,
+        end_lsn: lsn(0x100),
+        system_identifier: "7".into(),
+        timeline: 1,
+        slot: "s".into(),
+        topics: [("kept".to_owned(), topic("a")), ("plain".to_owned(), topic("b"))].into(),
+        ..Default::default()
+    };
+    let mut meta = Meta::new("b");
+    meta.set_durable(lsn(0x90));
+    meta.system_identifier = Some("7".into());
+    meta.tables = vec![TableState {
+        space: 1,
+        oid: 10,
+        name: "public.kept".into(),
+        layout: "id int4".into(),
+        status: TableStatus::Loaded(0x50),
+    }];
+    let source = Source {
+        system_identifier: "7".into(),
+        timeline: 1,
+        diverged: None,
+        slot: Slot::Usable { confirmed: lsn(0x80) },
+        changed_tables: BTreeSet::new(),
+        publication_changed: None,
+    };
+    Case { progress: Some(progress), meta, source, approvals: Approvals::default(), requested: BTreeSet::new() }
+}
+
+impl Case {
+    fn decide(&self) -> Result<Decision, Refusal> {
+        let tables = [
+            WantedTable { name: "public.kept".into(), oid: 10, layout: "id int4".into(), stored: true },
+            WantedTable { name: "public.plain".into(), oid: 11, layout: "id int4".into(), stored: false },
+        ];
+        let transforms = [
+            Wanted { topic: "kept".into(), revision: "a".into(), tables: vec![0] },
+            Wanted { topic: "plain".into(), revision: "b".into(), tables: vec![1] },
+        ];
+        decide(self.progress.as_ref(), &self.meta, &self.source, &tables, &transforms, &self.requested, &self.approvals)
+    }
+
+    fn reasons(&self) -> Vec<Option<Reason>> {
+        self.decide().unwrap().reconcile
+    }
+}
+
+fn with(change: impl FnOnce(&mut Case)) -> Case {
+    let mut case = running();
+    change(&mut case);
+    case
+}
+
+fn progress(case: &mut Case) -> &mut Progress {
+    case.progress.as_mut().unwrap()
+}
+
+#[test]
+fn nothing_is_to_be_done_when_all_fits() {
+    let d = running().decide().unwrap();
+    assert_eq!(d.reconcile, [None, None]);
+    assert_eq!(d.tables, [TableNeed::Have { loaded_at: lsn(0x50) }, TableNeed::Nothing]);
+    assert!(!d.new_slot && !d.discard_state && !d.rebase && d.forget.is_empty());
+}
+
+#[test]
+fn the_first_start_loads_everything() {
+    let d = with(|c| {
+        c.progress = None;
+        c.meta = Meta::new("b");
+        c.source.slot = Slot::Absent;
+    })
+    .decide()
+    .unwrap();
+    assert_eq!(d.reconcile, [Some(Reason::New), Some(Reason::New)]);
+    assert_eq!(d.tables, [TableNeed::Load, TableNeed::Load]);
+    assert!(d.new_slot && !d.drop_slot && d.discard_state);
+    // The same after a crash that left a slot and a take-over record, but nothing emitted.
+    let d = with(|c| {
+        c.progress = Some(Progress { generation: 1, ..Default::default() });
+        c.meta = Meta::new("b");
+    })
+    .decide()
+    .unwrap();
+    assert_eq!(d.reconcile, [Some(Reason::New), Some(Reason::New)]);
+    assert!(!d.new_slot);
+}
+
+#[test]
+fn a_lost_state_reconciles_only_what_needs_it() {
+    for case in [
+        with(|c| c.meta = Meta::new("b")),
+        with(|c| c.meta.set_durable(lsn(0x70))),
+        with(|c| c.meta.set_durable(lsn(0x101))),
+        with(|c| c.meta.tables[0].status = TableStatus::Loading(0x50)),
+        with(|c| c.meta.tables[0].status = TableStatus::Loaded(0x101)),
+        with(|c| c.meta.tables[0].layout = "id int8".into()),
+        with(|c| c.meta.system_identifier = Some("8".into())),
+    ] {
+        let d = case.decide().unwrap();
+        assert_eq!(d.reconcile, [Some(Reason::State), None]);
+        assert_eq!(d.tables[1], TableNeed::Nothing);
+    }
+}
+
+#[test]
+fn a_table_loaded_after_the_progress_is_not_loaded_again() {
+    let d = with(|c| c.meta.tables[0].status = TableStatus::Loaded(0x101)).decide().unwrap();
+    assert_eq!(d.tables[0], TableNeed::Have { loaded_at: lsn(0x101) });
+}
+
+#[test]
+fn a_changed_new_unfinished_or_requested_transform_is_reconciled() {
+    let revision = |c: &mut Case| progress(c).topics.get_mut("plain").unwrap().revision = Some("old".into());
+    assert_eq!(with(revision).reasons(), [None, Some(Reason::Changed)]);
+    assert_eq!(with(revision).decide().unwrap().tables[1], TableNeed::Load);
+    assert_eq!(with(|c| drop(progress(c).topics.remove("kept"))).reasons(), [Some(Reason::New), None]);
+    let unfinished = |c: &mut Case| {
+        let cursor = crate::emit::Cursor { reconcile: [("kept".to_owned(), serde_json::json!({}))].into(), ..Default::default() };
+        progress(c).cursor = Some(cursor);
+    };
+    assert_eq!(with(unfinished).reasons(), [Some(Reason::Unfinished), None]);
+    assert_eq!(with(|c| drop(c.requested.insert("kept".into()))).reasons(), [Some(Reason::Requested), None]);
+}
+
+#[test]
+fn a_topic_that_no_transform_has_is_forgotten_and_left_alone() {
+    let d = with(|c| drop(progress(c).topics.insert("gone".into(), TopicProgress::default()))).decide().unwrap();
+    assert_eq!(d.forget, ["gone"]);
+    assert_eq!(d.reconcile, [None, None]);
+}
+
+#[test]
+fn a_gap_stops_until_its_word_is_given() {
+    for case in [
+        with(|c| c.source.slot = Slot::Absent),
+        with(|c| c.source.slot = Slot::Lost { reason: "wal_removed".into() }),
+        with(|c| c.source.slot = Slot::Usable { confirmed: lsn(0x101) }),
+        with(|c| c.source.publication_changed = Some("publication p was made again".into())),
+        with(|c| c.source.diverged = Some(lsn(0x90))),
+    ] {
+        let refused = case.decide().unwrap_err();
+        let Refusal::Gap { word, progress, .. } = &refused else { panic!("{refused}") };
+        assert_eq!((word.as_str(), *progress), ("gap:0/100", lsn(0x100)));
+        let heal = |approvals: Approvals| {
+            let d = Case { approvals, progress: case.progress.clone(), meta: case.meta.clone(), source: case.source.clone(), requested: BTreeSet::new() };
+            d.decide().unwrap()
+        };
+        let word = heal(Approvals { words: [word.clone()].into(), heal_gaps: false });
+        assert_eq!(word, heal(Approvals { heal_gaps: true, ..Default::default() }));
+        assert_eq!(word.reconcile, [Some(Reason::Gap), Some(Reason::Gap)]);
+        assert_eq!(word.tables, [TableNeed::Load, TableNeed::Load]);
+        assert!(word.new_slot && word.discard_state);
+        assert_eq!(word.drop_slot, case.source.slot != Slot::Absent);
+        assert_eq!((word.rebase, word.epoch), if case.source.diverged.is_some() { (true, 2) } else { (false, 1) });
+    }
+}
+
+#[test]
+fn a_word_for_another_position_does_not_count() {
+    let mut case = with(|c| c.source.slot = Slot::Absent);
+    case.approvals.words.insert("gap:0/FF".into());
+    assert!(case.decide().is_err());
+}
+
+#[test]
+fn another_database_stops_until_its_word_is_given() {
+    let mut case = with(|c| c.source.system_identifier = "9".into());
+    let refused = case.decide().unwrap_err();
+    let Refusal::OtherSource { word, .. } = refused else { panic!("{refused}") };
+    assert_eq!(word, "source:9");
+    case.approvals.heal_gaps = true;
+    assert!(case.decide().is_err(), "healing gaps is no leave for another database");
+    case.approvals.words.insert(word);
+    let d = case.decide().unwrap();
+    assert!(d.rebase && d.new_slot && d.discard_state && d.drop_slot);
+    assert_eq!((d.epoch, d.reconcile), (2, vec![Some(Reason::Gap), Some(Reason::Gap)]));
+}
+
+#[test]
+fn a_table_that_changed_without_a_sign_is_loaded_anew() {
+    let d = with(|c| drop(c.source.changed_tables.insert("public.kept".into()))).decide().unwrap();
+    assert_eq!((d.tables[0], d.reconcile[0], d.reconcile[1]), (TableNeed::Load, Some(Reason::Gap), None));
+}
+
+#[test]
+fn a_temporary_slot_starts_anew_every_time() {
+    let d = with(|c| c.source.slot = Slot::Temporary).decide().unwrap();
+    assert_eq!(d.reconcile, [Some(Reason::Gap), Some(Reason::Gap)]);
+    assert_eq!(d.tables, [TableNeed::Load, TableNeed::Load]);
+    assert!(d.new_slot && !d.drop_slot && !d.rebase);
+}
