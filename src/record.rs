@@ -65,4 +65,16 @@ impl OutputBatch {
     pub fn value(&self, r: &OutputRecord) -> Option<&[u8]> {
         r.value.as_ref().map(|v| &self.arena[v.start as usize..v.end as usize])
     }
+    /// Takes the records from `first` on out, with their bytes; both keep the position.
+    pub fn split_off(&mut self, first: usize) -> OutputBatch {
+        let records = self.records.split_off(first);
+        let at = records.first().map_or(self.arena.len(), |r| r.key.start as usize);
+        let arena = self.arena.split_off(at);
+        let moved = |r: Range<u32>| r.start - at as u32..r.end - at as u32;
+        let records = records
+            .into_iter()
+            .map(|r| OutputRecord { key: moved(r.key.clone()), value: r.value.clone().map(moved), ..r })
+            .collect();
+        OutputBatch { arena, records, end_lsn: self.end_lsn, commit_time: self.commit_time, xid: self.xid }
+    }
 }

@@ -31,7 +31,7 @@ pub enum EngineError {
     State(#[from] StateError),
     #[error("a row image on disk is damaged")]
     Image(#[from] crate::state::image::BadImage),
-    /// What happened on the way of a part or of a read-back; the outlet knows.
-    #[error("{0}")]
-    Outlet(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A part or a read-back failed; the outlet has kept what happened.
+    #[error("the outlet failed")]
+    Outlet,
 }

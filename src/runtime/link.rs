@@ -1,0 +1,102 @@
+//! The pipeline's end of the emitter: batches go in, answers come back, and what is committed is known here.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::Duration;
+
+use crate::emit::{Answer, Batch, Commit, Committed, Edit, Emitter, ProgressUpdate};
+use crate::lsn::EndLsn;
+use crate::record::OutputBatch;
+
+use super::failure::Failure;
+use super::shared::Shared;
+
+pub struct Link {
+    emitter: Emitter,
+    answers: Receiver<Answer>,
+    shared: Arc<Shared>,
+    /// None: nothing of this LSN line is in Kafka yet.
+    committed: Option<Committed>,
+    /// `end_lsn` of the newest batch that the emitter has.
+    sent: EndLsn,
+    in_flight: u64,
+}
+
+impl Link {
+    pub fn new(emitter: Emitter, answers: Receiver<Answer>, shared: Arc<Shared>, committed: Option<Committed>) -> Link {
+        let sent = committed.map_or(EndLsn::ZERO, Committed::end_lsn);
+        Link { emitter, answers, shared, committed, sent, in_flight: 0 }
+    }
+
+    pub fn committed(&self) -> Option<Committed> {
+        self.committed
+    }
+
+    pub fn committed_lsn(&self) -> EndLsn {
+        self.committed.map_or(EndLsn::ZERO, Committed::end_lsn)
+    }
+
+    pub fn sent(&self) -> EndLsn {
+        self.sent
+    }
+
+    /// Hands `out` over and leaves an empty batch at the same position in its place. Waits for room.
+    pub fn send(&mut self, out: &mut OutputBatch, edits: &mut Vec<Edit>, alone: bool) -> Result<(), Failure> {
+        let next = OutputBatch { end_lsn: out.end_lsn, commit_time: out.commit_time, xid: out.xid, ..self.emitter.empty_batch() };
+        self.sent = self.sent.max(out.end_lsn);
+        let output = std::mem::replace(out, next);
+        let progress = ProgressUpdate { edits: std::mem::take(edits) };
+        self.in_flight += 1;
+        match self.emitter.send(Batch { output, progress, must_commit_alone: alone }) {
+            Ok(()) => Ok(()),
+            // It takes nothing any more: its last answer says why.
+            Err(_) => loop {
+                self.wait()?;
+            },
+        }
+    }
+
+    /// What has been answered, without waiting.
+    pub fn look(&mut self) -> Result<(), Failure> {
+        loop {
+            match self.answers.try_recv() {
+                Ok(answer) => self.note(answer)?,
+                Err(TryRecvError::Empty) => return Ok(()),
+                Err(TryRecvError::Disconnected) => return Err(Failure::EmitterGone),
+            }
+        }
+    }
+
+    /// Waits for one answer, for a bounded time.
+    pub fn wait(&mut self) -> Result<(), Failure> {
+        match self.answers.recv_timeout(Duration::from_secs(1)) {
+            Ok(answer) => self.note(answer),
+            Err(RecvTimeoutError::Timeout) => Ok(()),
+            Err(RecvTimeoutError::Disconnected) => Err(Failure::EmitterGone),
+        }
+    }
+
+    /// Waits until Kafka has committed everything that was sent.
+    pub fn drain(&mut self) -> Result<(), Failure> {
+        while self.in_flight > 0 {
+            self.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Ends the emitter; everything sent has been answered (`drain`).
+    pub fn finish(self) {
+        self.emitter.finish();
+    }
+
+    fn note(&mut self, answer: Answer) -> Result<(), Failure> {
+        let commit: Commit = match answer {
+            Answer::Committed(commit) => commit,
+            Answer::Failed(e) => return Err(Failure::Emit(e)),
+        };
+        self.in_flight -= u64::from(commit.batches).min(self.in_flight);
+        self.committed = self.committed.max(Some(commit.committed));
+        self.shared.committed(&commit);
+        Ok(())
+    }
+}

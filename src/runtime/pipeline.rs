@@ -1,0 +1,313 @@
+//! The pipeline: chunks in, batches out, on one thread.
+//!
+//! It owns the engine and the state, hands batches to the emitter, and learns from the emitter's answers what is
+//! committed; then the state goes to disk, and then the slot is told. Nothing else decides about positions.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::assemble::{Assembler, Transaction};
+use crate::capture::{Chunk, Feedback, Reader, ReplicationMessage};
+use crate::change::CommitInfo;
+use crate::confirm::confirm;
+use crate::emit::{self, Edit};
+use crate::engine::{Engine, EngineError, Mode, Outlet, Transform};
+use crate::failpoints;
+use crate::lsn::{EndLsn, Lsn};
+use crate::record::OutputBatch;
+use crate::state::{Durable, State};
+
+use super::failure::Failure;
+use super::idle::IdlePolicy;
+use super::link::Link;
+use super::reconcile::{self, Barrier};
+use super::shared::Shared;
+
+pub struct Pipeline<'a> {
+    pub engine: Engine,
+    pub state: &'a mut State,
+    pub link: Link,
+    pub emit_options: emit::Options,
+    pub feedback: Arc<Feedback>,
+    pub shared: Arc<Shared>,
+    /// Kafka has these already: they only go to the state.
+    pub replay_to: EndLsn,
+    /// A split transaction that is in Kafka in part: its end, and the records that are there.
+    pub resume: Option<(EndLsn, u64)>,
+    /// What has to be reconciled once the stream is there.
+    pub barrier: Option<Barrier>,
+    pub until: Option<EndLsn>,
+    pub limits: Limits,
+    pub out: OutputBatch,
+    pub edits: Vec<Edit>,
+    pub idle: IdlePolicy,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// A batch goes to the emitter at the latest with as many bytes or records.
+    pub batch_bytes: usize,
+    pub batch_records: usize,
+    /// Rows that wait in memory for Kafka and the disk.
+    pub pending_bytes: usize,
+}
+
+/// Why the pipeline came back without an error.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// SIGTERM: drained.
+    Shutdown,
+    /// `--until` is reached.
+    Until,
+    /// Somebody asked for a reconcile of these topics: the session begins anew.
+    Reconcile(BTreeSet<String>),
+}
+
+/// How long the state gathers before it goes to disk.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a wait for the stream lasts when nothing is in flight; answers are looked at in between.
+const LOOK_AROUND: Duration = Duration::from_millis(20);
+
+impl Pipeline<'_> {
+    /// Reads until there is a reason to stop.
+    pub fn run(&mut self, reader: &mut Reader, assembler: &mut Assembler) -> Result<Ended, Failure> {
+        let mut last_freeze = Instant::now();
+        loop {
+            if let Some(ended) = self.asked_to_end()? {
+                return Ok(ended);
+            }
+            self.link.look()?;
+            let now = Instant::now();
+            let demanded = self.feedback.shutdown_requested().is_some();
+            let freeze = demanded
+                || now.duration_since(last_freeze) >= FLUSH_EVERY
+                || self.state.pending_bytes() > self.limits.pending_bytes / 2;
+            if freeze {
+                last_freeze = now;
+            }
+            self.step_state(freeze)?;
+            while self.state.pending_bytes() > self.limits.pending_bytes {
+                // Rows come faster than Kafka commits: the stream waits, not the memory.
+                self.send()?;
+                self.link.wait()?;
+                self.step_state(true)?;
+            }
+            if self.shared.paused() {
+                self.shared.wait_unpaused(LOOK_AROUND);
+                continue;
+            }
+            match reader.recv_timeout(LOOK_AROUND).map_err(Failure::Capture)? {
+                Some(chunk) => {
+                    self.chunk(&chunk, assembler)?;
+                    reader.recycle(chunk);
+                    self.send()?;
+                }
+                None => failpoints::hit("idle"),
+            }
+            self.idle_progress(demanded)?;
+        }
+    }
+
+    fn asked_to_end(&mut self) -> Result<Option<Ended>, Failure> {
+        if self.shared.shutdown() {
+            return Ok(Some(Ended::Shutdown));
+        }
+        if let Some(finding) = self.shared.take_finding() {
+            return Err(finding);
+        }
+        if let Some(topics) = self.shared.take_reconcile() {
+            return Ok(Some(Ended::Reconcile(topics)));
+        }
+        let reached = self.until.is_some_and(|u| self.link.committed_lsn() >= u) && self.barrier.is_none();
+        Ok(reached.then_some(Ended::Until))
+    }
+
+    fn chunk(&mut self, chunk: &Chunk, assembler: &mut Assembler) -> Result<(), Failure> {
+        failpoints::hit("received");
+        for message in chunk.messages() {
+            match message.map_err(Failure::Capture)? {
+                ReplicationMessage::XLogData { wal_start, payload, .. } => {
+                    if let Some(tx) = assembler.push(wal_start, payload)? {
+                        failpoints::hit("assembled");
+                        self.transaction(&tx)?;
+                        assembler.recycle(tx);
+                    }
+                }
+                ReplicationMessage::Keepalive { wal_end, .. } => {
+                    // What the server has sent up to here is in our hands; inside a transaction it says nothing.
+                    if !assembler.has_open_transaction() {
+                        self.reached(EndLsn(wal_end))?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn transaction(&mut self, tx: &Transaction) -> Result<(), Failure> {
+        let info = *tx.info();
+        if self.barrier.as_ref().is_some_and(|b| info.end_lsn > b.at) {
+            reconcile::run(self)?;
+        }
+        if info.end_lsn <= self.state.applied() && info.end_lsn <= self.replay_to {
+            // The server goes back to where it was told, which may lie before what the state has.
+            return Ok(());
+        }
+        let resumed = self.resume.filter(|(end, _)| *end == info.end_lsn).map(|(_, done)| done);
+        let mode = match info.end_lsn <= self.replay_to {
+            true => Mode::Replay,
+            false => Mode::Emit { skip: resumed.unwrap_or(0) },
+        };
+        let before = self.out.records.len();
+        let mut outlet = ToEmitter {
+            link: &mut self.link,
+            options: &self.emit_options,
+            edits: &mut self.edits,
+            parts: 0,
+            failure: None,
+        };
+        let applied = self.engine.apply(tx, mode, self.state, &mut self.out, &mut outlet);
+        let (parts, failure) = (outlet.parts, outlet.failure.take());
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        applied?;
+        failpoints::hit("evaluated");
+        if resumed.is_some() || parts > 0 {
+            self.resume = None;
+            self.edits.push(Edit::TransactionCursor(None));
+        }
+        if self.out.records.len() > before {
+            self.idle.busy();
+        }
+        if self.out.arena.len() >= self.limits.batch_bytes || self.out.records.len() >= self.limits.batch_records {
+            self.send()?;
+        }
+        Ok(())
+    }
+
+    /// Everything up to `at` is known to be without a change for us.
+    fn reached(&mut self, at: EndLsn) -> Result<(), Failure> {
+        if self.barrier.as_ref().is_some_and(|b| at >= b.at) {
+            reconcile::run(self)?;
+        }
+        if at > self.replay_to {
+            self.engine.advance(at, self.state, &mut self.out);
+        }
+        Ok(())
+    }
+
+    /// Hands what there is to the emitter. A position without records waits for the idle policy.
+    pub fn send(&mut self) -> Result<(), Failure> {
+        if self.out.records.is_empty() && self.edits.is_empty() {
+            return Ok(());
+        }
+        self.link.send(&mut self.out, &mut self.edits, false)
+    }
+
+    pub fn step_state(&mut self, freeze: bool) -> Result<(), Failure> {
+        let Some(committed) = self.link.committed() else { return Ok(()) };
+        if let Some(durable) = self.state.step(committed, freeze)? {
+            self.told(durable);
+        }
+        Ok(())
+    }
+
+    /// Waits until all that Kafka has is on disk, and tells the slot.
+    pub fn flush_state(&mut self) -> Result<(), Failure> {
+        let Some(committed) = self.link.committed() else { return Ok(()) };
+        if let Some(durable) = self.state.flush(committed)? {
+            self.told(durable);
+        }
+        Ok(())
+    }
+
+    fn told(&self, durable: Durable) {
+        confirm(&self.feedback, durable);
+        self.shared.confirmed(durable.lsn());
+    }
+
+    /// With nothing in flight a position of its own becomes progress now and then, so that an idle database pins no WAL.
+    fn idle_progress(&mut self, demanded: bool) -> Result<(), Failure> {
+        let at = self.out.end_lsn;
+        if at <= self.link.sent() || !self.out.records.is_empty() {
+            return Ok(());
+        }
+        let wanted = self.until.is_some_and(|u| self.link.committed_lsn() < u && at >= u);
+        if demanded || wanted || self.idle.due(Instant::now()) {
+            self.idle.sent(Instant::now());
+            self.link.send(&mut self.out, &mut self.edits, false)?;
+        }
+        Ok(())
+    }
+
+    /// SIGTERM: what is here goes out, is committed, is durable, is told to the slot.
+    pub fn shut_down(mut self) -> Result<(), Failure> {
+        if self.out.end_lsn > self.link.sent() || !self.out.records.is_empty() || !self.edits.is_empty() {
+            self.link.send(&mut self.out, &mut self.edits, false)?;
+        }
+        self.link.drain()?;
+        self.flush_state()?;
+        self.link.finish();
+        Ok(())
+    }
+}
+
+/// Takes the parts of a transaction that is too large for one Kafka transaction, and answers for live keys.
+struct ToEmitter<'p> {
+    link: &'p mut Link,
+    options: &'p emit::Options,
+    edits: &'p mut Vec<Edit>,
+    parts: u32,
+    failure: Option<Failure>,
+}
+
+impl ToEmitter<'_> {
+    /// The engine passes an error of its own on; what happened is kept here.
+    fn kept<T>(&mut self, result: Result<T, Failure>) -> Result<T, EngineError> {
+        result.map_err(|failure| {
+            self.failure = Some(failure);
+            EngineError::Outlet
+        })
+    }
+}
+
+impl Outlet for ToEmitter<'_> {
+    fn part(&mut self, out: &mut OutputBatch, first: usize, info: &CommitInfo, done: u64) -> Result<(), EngineError> {
+        let mut part = out.split_off(first);
+        if !out.records.is_empty() || !self.edits.is_empty() {
+            let sent = self.link.send(out, self.edits, false);
+            self.kept(sent)?;
+        }
+        self.parts += 1;
+        let cursor = serde_json::json!({ "end_lsn": info.end_lsn.to_string(), "done": done });
+        self.edits.push(Edit::TransactionCursor(Some(cursor)));
+        let sent = self.link.send(&mut part, self.edits, true);
+        self.kept(sent)
+    }
+
+    fn live_keys(
+        &mut self,
+        out: &mut OutputBatch,
+        transform: &Transform,
+        f: &mut dyn FnMut(&[u8], u128),
+    ) -> Result<(), EngineError> {
+        // Only what Kafka has committed can be read back.
+        if !out.records.is_empty() {
+            let sent = self.link.send(out, self.edits, false);
+            self.kept(sent)?;
+        }
+        let drained = self.link.drain();
+        self.kept(drained)?;
+        let read = reconcile::live_keys(self.options, transform, f);
+        self.kept(read)
+    }
+}
+
+/// A cursor as `part` writes it.
+pub fn read_cursor(cursor: &serde_json::Value) -> Option<(EndLsn, u64)> {
+    let end: Lsn = cursor.get("end_lsn")?.as_str()?.parse().ok()?;
+    Some((EndLsn(end), cursor.get("done")?.as_u64()?))
+}

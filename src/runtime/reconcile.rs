@@ -1,0 +1,215 @@
+//! Reconcile: topics are brought to what the SELECT says at one position, by emitting the difference.
+//!
+//! New and changed transforms, lost state, a healed gap: all come here, at the barrier, where the state of every table
+//! they read stands at exactly one LSN. Progress with the cursors commits first, then the state counts; then each topic
+//! is read back and compared, in steps that commit one by one.
+
+use std::collections::BTreeMap;
+
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::change::CommitInfo;
+use crate::clock;
+use crate::emit::{self, Edit};
+use crate::encode::ReadBack;
+use crate::engine::reconcile::{self as engine, Steps, Summary, Task};
+use crate::engine::{EngineError, Transform};
+use crate::failpoints;
+use crate::lsn::EndLsn;
+use crate::record::OutputBatch;
+use crate::state::{SpaceId, State};
+
+use super::failure::Failure;
+use super::fuse::Fuse;
+use super::link::Link;
+use super::pipeline::Pipeline;
+
+/// What is reconciled once the stream has reached `at`.
+pub struct Barrier {
+    pub at: EndLsn,
+    /// Progress begins anew here, whatever it was before.
+    pub rebase: bool,
+    /// Commit with the first progress record: source, topics, fingerprints.
+    pub edits: Vec<Edit>,
+    pub topics: Vec<TopicTask>,
+    pub fuse: Fuse,
+    /// Of an unfinished reconcile at the same position: where its numbering goes on.
+    pub seq: u64,
+    /// Spaces that are dropped at the end: rows of tables that are not kept.
+    pub temporary: Vec<SpaceId>,
+}
+
+pub struct TopicTask {
+    pub transform: usize,
+    pub rows: SpaceId,
+    /// For the live keys; the space is empty.
+    pub live: SpaceId,
+    pub read_back: ReadBack,
+    pub revision: String,
+}
+
+pub fn run(p: &mut Pipeline<'_>) -> Result<(), Failure> {
+    let Some(mut barrier) = p.barrier.take() else { return Ok(()) };
+    p.send()?;
+    p.link.drain()?;
+    let info = CommitInfo { xid: 0, end_lsn: barrier.at, commit_time: clock::now_postgres_micros() };
+    p.engine.advance(barrier.at, p.state, &mut p.out);
+    p.edits.append(&mut barrier.edits);
+    if barrier.rebase {
+        p.edits.push(Edit::Rebase(barrier.at));
+    }
+    for t in &barrier.topics {
+        let topic = p.engine.transforms[t.transform].topic_name.clone();
+        p.edits.push(Edit::ReconcileCursor { topic, cursor: Some(serde_json::json!({ "lsn": barrier.at.to_string() })) });
+    }
+    p.link.send(&mut p.out, &mut p.edits, true)?;
+    p.link.drain()?;
+    p.flush_state()?;
+    failpoints::hit("reconcile_begun");
+    let mut seq = barrier.seq;
+    for t in &barrier.topics {
+        topic(p, &barrier, t, &info, &mut seq)?;
+    }
+    p.link.drain()?;
+    for &space in &barrier.temporary {
+        p.state.clear(space)?;
+    }
+    p.shared.reconciled();
+    Ok(())
+}
+
+fn topic(p: &mut Pipeline<'_>, barrier: &Barrier, t: &TopicTask, info: &CommitInfo, seq: &mut u64) -> Result<(), Failure> {
+    let name = p.engine.transforms[t.transform].name.clone();
+    let topic = p.engine.transforms[t.transform].topic_name.clone();
+    p.state.clear(t.live)?;
+    let alive = read_live(&p.emit_options, p.state, &topic, t)?;
+    failpoints::hit("read_back");
+    let task = Task { transform: t.transform, rows: t.rows, live: (alive > 0).then_some(t.live) };
+    let roots = p.state.approximate_len(t.rows)?;
+    tracing::info!(transform = name, topic, live_keys = alive, roots, lsn = %barrier.at, "reconcile begins");
+    p.shared.reconciling(&name, roots);
+    let mut steps = Committing { link: &mut p.link, edits: &mut p.edits, shared: p.shared.clone(), roots, names: vec![(t.transform, topic.clone(), name.clone())].into_iter().map(|(i, t, n)| (i, (t, n))).collect(), at: barrier.at, failure: None };
+    let result = (|| -> Result<(Summary, u64), EngineError> {
+        let summary = engine::upserts(&mut p.engine, task, info, seq, p.state, &mut p.out, &mut steps)?;
+        let left = engine::left_over(task, p.state)?;
+        Ok((summary, left))
+    })();
+    let (summary, left) = settle(result, &mut steps)?;
+    barrier.fuse.check(&topic, &t.revision, alive, left)?;
+    let result = engine::tombstones(&mut p.engine, task, info, seq, p.state, &mut p.out, &mut steps);
+    let tombstones = settle(result, &mut steps)?;
+    p.edits.push(Edit::ReconcileCursor { topic: topic.clone(), cursor: None });
+    p.link.send(&mut p.out, &mut p.edits, true)?;
+    p.state.clear(t.live)?;
+    p.shared.transform_live(&name);
+    let Summary { roots, upserts, unchanged, held } = summary;
+    tracing::info!(transform = name, topic, roots, upserts, unchanged, held, tombstones, lsn = %barrier.at, "reconcile done");
+    Ok(())
+}
+
+fn settle<T>(result: Result<T, EngineError>, steps: &mut Committing<'_>) -> Result<T, Failure> {
+    match (result, steps.failure.take()) {
+        (_, Some(failure)) => Err(failure),
+        (result, None) => Ok(result?),
+    }
+}
+
+/// Reads the topic's last value per key into the live space; gives the count of live keys.
+fn read_live(options: &emit::Options, state: &mut State, topic: &str, t: &TopicTask) -> Result<u64, Failure> {
+    let mut failure = None;
+    let mut load = state.load();
+    let mut records = 0u64;
+    emit::readback::read(
+        options,
+        topic,
+        |record| {
+            records += 1;
+            let stored = match record.value {
+                Some(value) => t
+                    .read_back
+                    .body(value)
+                    .map_err(Failure::ReadBack)
+                    .and_then(|body| Ok(load.put(t.live, record.key, &xxh3_128(&body).to_be_bytes())?)),
+                None => load.remove(t.live, record.key).map_err(Failure::State),
+            };
+            stored.map_err(|f| {
+                failure.get_or_insert(f);
+                emit::EmitError::Batch { what: "read-back".into() }
+            })
+        },
+        |_| {},
+    )
+    .map_err(|e| failure.take().unwrap_or(Failure::Emit(e)))?;
+    load.finish()?;
+    if records == 0 {
+        return Ok(0);
+    }
+    let mut alive = 0;
+    state.scan(t.live, b"", |_, _| {
+        alive += 1;
+        std::ops::ControlFlow::Continue(())
+    })?;
+    Ok(alive)
+}
+
+/// The live keys of a topic with the hashes of their bodies, in the order of keys.
+pub fn live_keys(options: &emit::Options, transform: &Transform, f: &mut dyn FnMut(&[u8], u128)) -> Result<(), Failure> {
+    let mut live: BTreeMap<Box<[u8]>, u128> = BTreeMap::new();
+    let ours = transform.renderer.value_schema_id();
+    emit::readback::read(
+        options,
+        &transform.topic_name,
+        |record| {
+            match record.value {
+                // Records under an older contract differ in their bytes, which only costs an upsert that says the same.
+                Some(v) if crate::encode::schema_id_of(v) == Some(ours) => {
+                    live.insert(record.key.into(), xxh3_128(crate::encode::body_of(v)));
+                }
+                Some(_) => drop(live.insert(record.key.into(), 0)),
+                None => drop(live.remove(record.key)),
+            }
+            Ok(())
+        },
+        |_| {},
+    )?;
+    for (key, hash) in live {
+        f(&key, hash);
+    }
+    Ok(())
+}
+
+/// Every step commits by itself, with its cursor.
+struct Committing<'p> {
+    link: &'p mut Link,
+    edits: &'p mut Vec<Edit>,
+    shared: std::sync::Arc<super::shared::Shared>,
+    roots: u64,
+    names: BTreeMap<usize, (String, String)>,
+    at: EndLsn,
+    failure: Option<Failure>,
+}
+
+impl Steps for Committing<'_> {
+    fn step(&mut self, out: &mut OutputBatch, transform: usize, done: u64, last_key: &[u8]) -> Result<(), EngineError> {
+        failpoints::hit("reconcile_step");
+        let (topic, name) = &self.names[&transform];
+        self.shared.reconcile_remaining(name, self.roots.saturating_sub(done));
+        if self.shared.shutdown() {
+            self.failure = Some(Failure::ShutDown);
+            return Err(EngineError::Outlet);
+        }
+        if out.records.is_empty() {
+            return self.link.look().map_err(|f| {
+                self.failure = Some(f);
+                EngineError::Outlet
+            });
+        }
+        let hex: String = last_key.iter().map(|b| format!("{b:02x}")).collect();
+        let cursor = serde_json::json!({ "lsn": self.at.to_string(), "after": hex, "done": done });
+        self.edits.push(Edit::ReconcileCursor { topic: topic.clone(), cursor: Some(cursor) });
+        self.link.send(out, self.edits, false).map_err(|f| {
+            self.failure = Some(f);
+            EngineError::Outlet
+        })
+    }
+}
