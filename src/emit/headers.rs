@@ -1,0 +1,118 @@
+//! Record headers, as text, without an allocation per record: written one after the other into one buffer.
+
+use std::ffi::CStr;
+use std::io::Write;
+use std::ops::Range;
+
+use super::options::Headers;
+use super::progress::rfc3339;
+use crate::clock::POSTGRES_EPOCH_MICROS;
+use crate::record::OutputRecord;
+
+const LSN: &CStr = c"pgspine-lsn";
+const SEQ: &CStr = c"pgspine-seq";
+const ORIGIN: &CStr = c"pgspine-origin";
+const EPOCH: &CStr = c"pgspine-epoch";
+const PART: &CStr = c"pgspine-part";
+const XID: &CStr = c"pgspine-xid";
+const COMMITTED_AT: &CStr = c"pgspine-committed-at";
+const TRANSFORM: &CStr = c"pgspine-transform";
+
+/// Headers of one record; used again for the next.
+#[derive(Debug, Default)]
+pub(super) struct HeaderBuffer {
+    text: Vec<u8>,
+    entries: Vec<(&'static CStr, Range<usize>)>,
+}
+
+impl HeaderBuffer {
+    /// `event`: event records carry their commit's time under every mode that has headers.
+    pub fn fill(&mut self, mode: Headers, record: &OutputRecord, epoch: u32, transform: &str, event: bool) {
+        self.text.clear();
+        self.entries.clear();
+        if mode == Headers::None {
+            return;
+        }
+        self.push(LSN, |t| write!(t, "{}", record.lsn));
+        self.push(SEQ, |t| write!(t, "{}", record.seq));
+        self.push(ORIGIN, |t| t.write_all(record.origin.as_str().as_bytes()));
+        if epoch > 1 {
+            self.push(EPOCH, |t| write!(t, "{epoch}"));
+        }
+        if let Some((part, last)) = record.part {
+            self.push(PART, |t| write!(t, "{part}/{}", if last { "last" } else { "more" }));
+        }
+        if event || mode == Headers::Full {
+            let at = rfc3339(record.timestamp * 1000 - POSTGRES_EPOCH_MICROS);
+            self.push(COMMITTED_AT, |t| t.write_all(at.as_bytes()));
+        }
+        if mode == Headers::Full {
+            if record.xid != 0 {
+                self.push(XID, |t| write!(t, "{}", record.xid));
+            }
+            self.push(TRANSFORM, |t| t.write_all(transform.as_bytes()));
+        }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&'static CStr, &[u8])> {
+        self.entries.iter().map(|(name, at)| (*name, &self.text[at.clone()]))
+    }
+
+    fn push(&mut self, name: &'static CStr, value: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) {
+        let start = self.text.len();
+        // Writing into memory has no error.
+        let written = value(&mut self.text);
+        debug_assert!(written.is_ok());
+        self.entries.push((name, start..self.text.len()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lsn::Lsn;
+    use crate::record::{Origin, TopicId};
+
+    fn record() -> OutputRecord {
+        OutputRecord {
+            topic: TopicId(0),
+            partition: 0,
+            key: 0..0,
+            value: None,
+            timestamp: 946_684_800_123,
+            lsn: Lsn(0x16B3748),
+            seq: 7,
+            origin: Origin::Stream,
+            xid: 742,
+            part: None,
+        }
+    }
+
+    fn check(mode: Headers, record: &OutputRecord, epoch: u32, expected: &[(&str, &str)]) {
+        let mut buffer = HeaderBuffer::default();
+        buffer.fill(mode, record, epoch, "shop/order", false);
+        let found: Vec<_> =
+            buffer.iter().map(|(n, v)| (n.to_str().unwrap(), std::str::from_utf8(v).unwrap())).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn each_mode_has_its_headers() {
+        let standard = [("pgspine-lsn", "0/16B3748"), ("pgspine-seq", "7"), ("pgspine-origin", "stream")];
+        check(Headers::None, &record(), 2, &[]);
+        check(Headers::Standard, &record(), 1, &standard);
+        let more = [&standard[..], &[("pgspine-epoch", "2"), ("pgspine-part", "1/more")]].concat();
+        check(Headers::Standard, &OutputRecord { part: Some((1, false)), ..record() }, 2, &more);
+        let full = [
+            &standard[..],
+            &[
+                ("pgspine-part", "7/last"),
+                ("pgspine-committed-at", "2000-01-01T00:00:00.123000Z"),
+                ("pgspine-xid", "742"),
+                ("pgspine-transform", "shop/order"),
+            ],
+        ]
+        .concat();
+        check(Headers::Full, &OutputRecord { part: Some((7, true)), ..record() }, 1, &full);
+    }
+}
