@@ -11,17 +11,19 @@ use super::{Arg, CastContext, Function, Kind, Returns, Volatility};
 use crate::catalogue::Type;
 
 /// Every file's functions. The order says nothing.
-pub(super) static IMPLEMENTED: &[&[Function]] = &[];
+pub(super) static IMPLEMENTED: &[&[Function]] =
+    &[super::case::FUNCTIONS, super::like::FUNCTIONS, super::text::FUNCTIONS, super::text_cut::FUNCTIONS];
 
 const TSV: &str = include_str!("signatures.tsv");
 const REFUSED: &str = "this overload cannot be computed exactly as PostgreSQL does; cast the arguments to a supported type, or leave it to a generated column";
 
-type Key = (u8, &'static str);
+type Overloads = HashMap<&'static str, Vec<&'static Function>>;
 
-static TABLE: LazyLock<HashMap<Key, Vec<&'static Function>>> = LazyLock::new(build);
+/// Functions, operators, casts.
+static TABLE: LazyLock<[Overloads; 3]> = LazyLock::new(build);
 
 pub(super) fn lookup(kind: Kind, name: &str) -> &'static [&'static Function] {
-    TABLE.get(&(tag(kind), name)).map_or(&[], Vec::as_slice)
+    TABLE[index(kind)].get(name).map_or(&[], Vec::as_slice)
 }
 
 /// Every overload that is implemented.
@@ -29,21 +31,21 @@ pub fn implemented() -> impl Iterator<Item = &'static Function> {
     IMPLEMENTED.iter().copied().flatten()
 }
 
-fn tag(kind: Kind) -> u8 {
+fn index(kind: Kind) -> usize {
     match kind {
-        Kind::Function => b'f',
-        Kind::Operator => b'o',
-        Kind::Cast(_) => b'c',
+        Kind::Function => 0,
+        Kind::Operator => 1,
+        Kind::Cast(_) => 2,
     }
 }
 
-fn build() -> HashMap<Key, Vec<&'static Function>> {
-    let mut table: HashMap<Key, Vec<&'static Function>> = HashMap::new();
+fn build() -> [Overloads; 3] {
+    let mut table = [Overloads::new(), Overloads::new(), Overloads::new()];
     for function in implemented() {
-        table.entry((tag(function.kind), function.name)).or_default().push(function);
+        table[index(function.kind)].entry(function.name).or_default().push(function);
     }
     for function in TSV.lines().filter_map(refused) {
-        let overloads = table.entry((tag(function.kind), function.name)).or_default();
+        let overloads = table[index(function.kind)].entry(function.name).or_default();
         if !overloads.iter().any(|f| f.args == function.args && f.variadic == function.variadic) {
             // Once per process, for a table that lives as long as it.
             overloads.push(Box::leak(Box::new(function)));
