@@ -5,7 +5,12 @@
 
 use std::fmt;
 
+pub mod case;
+mod declare;
+pub mod like;
 pub mod signatures;
+pub mod text;
+pub mod text_cut;
 
 use crate::catalogue::{ColumnType, Type};
 use crate::datum::Value;
