@@ -8,6 +8,13 @@ use num_traits::{Signed, ToPrimitive, Zero};
 
 use super::DatumError;
 
+mod arithmetic;
+mod convert;
+mod order;
+mod power;
+
+pub use convert::{from_f32, from_f64, precision_and_scale};
+
 pub const MAX_SCALE: i64 = 16_383;
 pub const MAX_INTEGER_DIGITS: i64 = 131_072;
 
@@ -300,6 +307,3 @@ impl Mantissa {
 pub(crate) fn pow10(power: u32) -> BigInt {
     BigInt::from(10).pow(power)
 }
-
-#[cfg(test)]
-mod tests {}
