@@ -22,15 +22,14 @@ pub mod relation;
 pub mod row;
 
 // The journey of one change.
-pub mod capture;
-pub mod decode;
 pub mod assemble;
-pub mod transform;
-pub mod encode;
-pub mod emit;
-pub mod engine;
-pub mod state;
+pub mod capture;
 pub mod confirm;
+pub mod decode;
+pub mod emit;
+pub mod encode;
+pub mod state;
+pub mod transform;
 
 // Around it.
 pub mod cli;
@@ -39,5 +38,6 @@ pub mod config;
 pub mod failpoints;
 pub mod http;
 pub mod metrics;
+pub mod reconcile;
 pub mod registry;
 pub mod runtime;
