@@ -22,14 +22,15 @@ pub mod relation;
 pub mod row;
 
 // The journey of one change.
-pub mod assemble;
 pub mod capture;
-pub mod confirm;
 pub mod decode;
-pub mod emit;
-pub mod encode;
-pub mod state;
+pub mod assemble;
 pub mod transform;
+pub mod encode;
+pub mod emit;
+pub mod engine;
+pub mod state;
+pub mod confirm;
 
 // Around it.
 pub mod cli;
@@ -38,6 +39,5 @@ pub mod config;
 pub mod failpoints;
 pub mod http;
 pub mod metrics;
-pub mod reconcile;
 pub mod registry;
 pub mod runtime;
