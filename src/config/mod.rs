@@ -15,7 +15,7 @@ mod value;
 
 pub use approval::{Approval, ParseApprovalError};
 pub use secret::{PasswordSource, Secret, SecretError, Template};
-pub use value::Percent;
+pub use value::{Percent, duration as parse_duration};
 
 use crate::diagnostic::Diagnostic;
 use std::collections::BTreeMap;
