@@ -1,1 +1,8 @@
-fn main(){}
+//! Tests against real services: one binary, one file per theme. `make test` starts the services and names them in the
+//! environment.
+
+mod support;
+
+mod codes;
+mod process;
+mod rooms;
