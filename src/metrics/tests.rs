@@ -3,8 +3,18 @@
 use super::*;
 use std::collections::BTreeSet;
 
+/// The scraped text with each line's labels in alphabetical order.
 fn text(metrics: &Metrics) -> String {
-    String::from_utf8(metrics.scrape().unwrap()).unwrap()
+    let text = String::from_utf8(metrics.scrape().unwrap()).unwrap();
+    let sorted = |line: &str| match (line.find('{'), line.rfind('}')) {
+        (Some(from), Some(to)) if !line.starts_with('#') => {
+            let mut labels: Vec<&str> = line[from + 1..to].split(',').collect();
+            labels.sort_unstable();
+            format!("{}{}{}", &line[..=from], labels.join(","), &line[to..])
+        }
+        _ => line.to_owned(),
+    };
+    text.lines().map(sorted).collect::<Vec<_>>().join("\n")
 }
 
 fn shop() -> Metrics {
