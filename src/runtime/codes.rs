@@ -1,0 +1,17 @@
+//! Codes of this room: 7 local state, 8 running.
+
+use crate::diagnostic::Code;
+
+pub const STATE: Code = Code(7001);
+pub const DISK_FULL: Code = Code(7002);
+pub const INTERNAL: Code = Code(8001);
+pub const GAP: Code = Code(8002);
+pub const OTHER_SOURCE: Code = Code(8003);
+pub const FUSE: Code = Code(8004);
+pub const ADOPT: Code = Code(8005);
+pub const BLIND: Code = Code(8006);
+pub const ROW: Code = Code(8007);
+pub const GAP_PROVED: Code = Code(8008);
+pub const DRIFT: Code = Code(8009);
+pub const LEAF_TRUNCATED: Code = Code(8010);
+pub const SECRET: Code = Code(8011);

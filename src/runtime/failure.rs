@@ -1,0 +1,245 @@
+//! What can end a session, and the one match that decides what becomes of it.
+
+use crate::assemble::AssembleError;
+use crate::capture::{self, ReadError};
+use crate::config::SecretError;
+use crate::diagnostic::Diagnostic;
+use crate::emit::{EmitError, Remedy};
+use crate::encode::ReadBackError;
+use crate::engine::EngineError;
+use crate::lsn::EndLsn;
+use crate::registry::RegistryError;
+use crate::state::{DiskError, StateError};
+
+use super::codes;
+use super::decide::Refusal;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error(transparent)]
+    Capture(#[from] capture::Error),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Load(#[from] capture::LoadError),
+    #[error(transparent)]
+    Assemble(#[from] AssembleError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error(transparent)]
+    Emit(#[from] EmitError),
+    #[error("the emitter has ended without a word")]
+    EmitterGone,
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error("a record that is in a topic cannot be read")]
+    ReadBack(#[source] ReadBackError),
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error("a reconcile of {topic} would write {tombstones} tombstones over {alive} live keys; max_tombstones allows {allowed}")]
+    Fuse { topic: String, alive: u64, tombstones: u64, allowed: u64, word: String },
+    #[error("topic {topic} holds records that this bridge's progress does not know")]
+    Adopt { topic: String, word: String },
+    /// The watch: the catalogue changed in a way that the stream does not show.
+    #[error("{what}")]
+    Blind { what: String, publication: bool },
+    /// Project, topics, publication: everything that is wrong at once.
+    #[error("{} findings", .0.len())]
+    Findings(Vec<Diagnostic>),
+    /// The slot is held by another connection.
+    #[error("slot {slot} was at {confirmed} when the stream was to begin at {wanted}")]
+    Forwarded { slot: String, confirmed: EndLsn, wanted: EndLsn },
+    #[error("shutting down")]
+    ShutDown,
+}
+
+/// What the runtime does about a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It can pass by itself: again, with a growing wait.
+    Retry,
+    /// The producer's fate is open: read progress, take over, go on (I4).
+    TakeOver,
+    /// The bridge ends, or stays and says why (`on_halt`).
+    Stop(Exit),
+    /// Not a failure: SIGTERM during a load.
+    ShutDown,
+}
+
+/// Exit codes of `run`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    Done = 0,
+    Findings = 1,
+    Configuration = 2,
+    Unreachable = 3,
+    Fenced = 4,
+    Gap = 5,
+    Halted = 6,
+}
+
+impl Failure {
+    pub fn verdict(&self) -> Verdict {
+        use Verdict::*;
+        match self {
+            Failure::Capture(e) => capture_verdict(e),
+            Failure::Read(e) => match e.is_transient() {
+                true => Retry,
+                false => Stop(Exit::Configuration),
+            },
+            Failure::Load(e) => match e.capture() {
+                Some(e) => capture_verdict(e),
+                None => Stop(Exit::Halted),
+            },
+            Failure::Assemble(e) if e.is_disk_full() => Retry,
+            Failure::Assemble(_) => Stop(Exit::Halted),
+            Failure::Engine(e) => match e {
+                EngineError::State(e) => state_verdict(e),
+                EngineError::MissingRow { .. } | EngineError::DoubleRow { .. } => Stop(Exit::Halted),
+                EngineError::Row { .. }
+                | EngineError::Drift { .. }
+                | EngineError::UnknownRelation { .. }
+                | EngineError::ShortTuple { .. }
+                | EngineError::Incomplete { .. }
+                | EngineError::LeafTruncated { .. }
+                | EngineError::DuplicateKey { .. }
+                | EngineError::Assemble(_)
+                | EngineError::Image(_)
+                | EngineError::Outlet => Stop(Exit::Halted),
+            },
+            Failure::State(e) => state_verdict(e),
+            Failure::Emit(e) => match e.remedy() {
+                Remedy::TakeOverAgain => TakeOver,
+                Remedy::Wait => Retry,
+                Remedy::Fenced => Stop(Exit::Fenced),
+                Remedy::Row => Stop(Exit::Halted),
+                Remedy::Halt => Stop(Exit::Configuration),
+            },
+            Failure::EmitterGone => TakeOver,
+            Failure::Registry(e) => match e.is_transient() {
+                true => Retry,
+                false => Stop(Exit::Configuration),
+            },
+            Failure::ReadBack(_) => Stop(Exit::Halted),
+            // A secret file that is being rotated.
+            Failure::Secret(_) => Retry,
+            Failure::Refused(Refusal::Gap { .. }) => Stop(Exit::Gap),
+            Failure::Refused(Refusal::OtherSource { .. }) | Failure::Fuse { .. } | Failure::Adopt { .. } => {
+                Stop(Exit::Configuration)
+            }
+            Failure::Blind { publication: true, .. } => Stop(Exit::Gap),
+            Failure::Blind { publication: false, .. } => Stop(Exit::Halted),
+            Failure::Findings(_) => Stop(Exit::Configuration),
+            // The next start sees where the slot is, and decides.
+            Failure::Forwarded { .. } => Retry,
+            Failure::ShutDown => ShutDown,
+        }
+    }
+
+    /// All that a person has to read.
+    pub fn diagnostics(&self) -> Vec<Diagnostic> {
+        match self {
+            Failure::Findings(all) => all.clone(),
+            other => vec![other.diagnostic()],
+        }
+    }
+
+    /// In one.
+    pub fn diagnostic(&self) -> Diagnostic {
+        let approve = |word: &str| {
+            format!("if this is meant, run once with `--approve {word}` or put the word into [reconcile] approve")
+        };
+        match self {
+            Failure::Capture(e) => e.diagnostic(),
+            Failure::Emit(e) => e.diagnostic(),
+            Failure::Registry(e) => e.diagnostic(),
+            Failure::Findings(all) => {
+                let first = all.first().cloned();
+                first.unwrap_or_else(|| Diagnostic::error(codes::INTERNAL, "refused without a finding"))
+            }
+            Failure::Refused(r @ Refusal::Gap { word, .. }) => {
+                Diagnostic::error(codes::GAP, chain(r)).help(format!("changes in between cannot be streamed any more; {}, or set gap = \"heal\": a new slot, and every topic is reconciled with its SELECT", approve(word)))
+            }
+            Failure::Refused(r @ Refusal::OtherSource { word, .. }) => {
+                Diagnostic::error(codes::OTHER_SOURCE, chain(r)).help(format!("check [postgres] url; {}", approve(word)))
+            }
+            Failure::Fuse { word, .. } => Diagnostic::error(codes::FUSE, chain(self)).help(format!(
+                "nothing was deleted; check that url, transform and tables are the right ones; {}",
+                approve(word)
+            )),
+            Failure::Adopt { word, .. } => Diagnostic::error(codes::ADOPT, chain(self))
+                .help(format!("another program may own it, or the progress topic was lost; {}", approve(word))),
+            Failure::Blind { publication: true, .. } => Diagnostic::error(codes::BLIND, chain(self))
+                .help("changes may be missing; the next start asks for leave to reconcile"),
+            Failure::Blind { .. } => {
+                Diagnostic::error(codes::BLIND, chain(self)).help("start again: the table is loaded anew and its topics are reconciled")
+            }
+            Failure::Engine(EngineError::Row { .. }) => Diagnostic::error(codes::ROW, chain(self)).help(
+                "repair the row in the source, widen the contract, or set on_error = \"dead_letter\"; nothing of this transaction was written",
+            ),
+            Failure::Engine(EngineError::MissingRow { .. } | EngineError::DoubleRow { .. }) => {
+                Diagnostic::error(codes::GAP_PROVED, chain(self))
+                    .help("stop, remove the state directory and start: tables are loaded anew and topics reconciled")
+            }
+            Failure::Engine(EngineError::Drift { .. }) => Diagnostic::error(codes::DRIFT, chain(self)).help(
+                "adapt the transform and start again: what the change touches is loaded anew and reconciled",
+            ),
+            Failure::Engine(EngineError::LeafTruncated { .. }) => {
+                Diagnostic::error(codes::LEAF_TRUNCATED, chain(self)).help("start with `--reconcile` for the transforms of this table")
+            }
+            Failure::State(StateError::Disk(DiskError::Full)) | Failure::Engine(EngineError::State(StateError::Disk(DiskError::Full))) => {
+                Diagnostic::error(codes::DISK_FULL, chain(self)).help("enlarge the volume of [bridge] state_dir; nothing is lost, the slot keeps the WAL")
+            }
+            Failure::State(e) | Failure::Engine(EngineError::State(e)) => Diagnostic::error(codes::STATE, chain(e))
+                .help("the state directory can be removed: it is rebuilt from the database and the topics"),
+            Failure::Secret(_) => Diagnostic::error(codes::SECRET, chain(self)).help("check the file or the variable that the configuration names"),
+            Failure::Read(e) => e.diagnostic(),
+            Failure::Load(e) => e.diagnostic(),
+            Failure::Assemble(_)
+            | Failure::Engine(_)
+            | Failure::EmitterGone
+            | Failure::ReadBack(_)
+            | Failure::Forwarded { .. }
+            | Failure::ShutDown => Diagnostic::error(codes::INTERNAL, chain(self)),
+        }
+    }
+}
+
+fn capture_verdict(e: &capture::Error) -> Verdict {
+    match e {
+        capture::Error::SlotLost { .. } => Verdict::Retry,
+        e if e.is_transient() => Verdict::Retry,
+        _ => Verdict::Stop(Exit::Configuration),
+    }
+}
+
+fn state_verdict(e: &StateError) -> Verdict {
+    match e {
+        // Space can be made while we wait; the slot keeps the WAL.
+        StateError::Disk(DiskError::Full) => Verdict::Retry,
+        StateError::Disk(DiskError::Locked { .. } | DiskError::Open { .. }) => Verdict::Stop(Exit::Configuration),
+        StateError::OtherBridge { .. } | StateError::NewerFormat { .. } | StateError::BadMeta { .. } => {
+            Verdict::Stop(Exit::Configuration)
+        }
+        StateError::Disk(DiskError::Store(_)) | StateError::WriterGone => Verdict::Stop(Exit::Halted),
+    }
+}
+
+/// The error and its sources on one line, without saying anything twice.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,320 @@
+//! What other threads may know and ask of the bridge: status, metrics, pause, shutdown, requests.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::clock;
+use crate::emit::{Commit, rfc3339};
+use crate::http::Health;
+use crate::lsn::EndLsn;
+use crate::metrics::{BridgeState, KafkaOutcome, Metrics, RecordKind, TransformInfo, TransformState};
+
+use super::failure::Failure;
+
+pub struct Shared {
+    pub metrics: Metrics,
+    pub health: Arc<Health>,
+    bridge: String,
+    shutdown: AtomicBool,
+    inner: Mutex<Inner>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Inner {
+    state: Option<BridgeState>,
+    since: i64,
+    paused: bool,
+    reconcile: BTreeSet<String>,
+    finding: Option<Failure>,
+    /// By `record::TopicId`.
+    topics: Vec<TopicStatus>,
+    received: EndLsn,
+    emitted: EndLsn,
+    confirmed: EndLsn,
+    last_commit: Option<i64>,
+    problem: Option<Problem>,
+    events: std::collections::VecDeque<Value>,
+    generation: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Problem {
+    code: String,
+    message: String,
+    help: Option<String>,
+    since: i64,
+    retrying: bool,
+}
+
+/// One topic that is written to.
+#[derive(Clone, Debug, Default)]
+pub struct TopicStatus {
+    pub transform: String,
+    pub topic: String,
+    pub dead_letter: bool,
+    pub upserts: u64,
+    pub tombstones: u64,
+    pub state: &'static str,
+    pub remaining: u64,
+    pub tables: Vec<String>,
+    pub held: u64,
+    pub evaluations: u64,
+    pub suppressed: u64,
+    pub errors: u64,
+}
+
+/// How many events `/status` shows.
+const EVENTS: usize = 50;
+
+impl Shared {
+    pub fn new(bridge: &str, metrics: Metrics, health: Arc<Health>) -> Shared {
+        let shared = Shared {
+            metrics,
+            health,
+            bridge: bridge.to_owned(),
+            shutdown: AtomicBool::new(false),
+            inner: Mutex::default(),
+            changed: Condvar::new(),
+        };
+        shared.is(BridgeState::Starting);
+        shared
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A panic elsewhere leaves plain numbers behind, which are still worth showing.
+        self.inner.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    pub fn is(&self, state: BridgeState) {
+        self.metrics.bridge_is(state);
+        let mut inner = self.lock();
+        if inner.state != Some(state) {
+            inner.state = Some(state);
+            inner.since = clock::now_millis();
+            let event = json!({ "at": now(), "event": state.word() });
+            push(&mut inner, event);
+        }
+        drop(inner);
+        match state {
+            BridgeState::Streaming => self.health.ready(),
+            other => self.health.unready(other.word()),
+        }
+    }
+
+    /// SIGTERM, or the end of a command.
+    pub fn shut_down(&self) {
+        self.shutdown.store(true, Ordering::Release);
+        self.changed.notify_all();
+    }
+
+    pub fn shutdown(&self) -> bool {
+        self.shutdown.load(Ordering::Acquire)
+    }
+
+    /// Waits, but not longer than until a shutdown is asked for.
+    pub fn wait(&self, limit: Duration) {
+        let end = Instant::now() + limit;
+        let mut inner = self.lock();
+        while !self.shutdown() {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            // Shutdown is set outside of the lock: a short step bounds what a missed wake-up costs.
+            let step = left.min(Duration::from_millis(100));
+            inner = self.changed.wait_timeout(inner, step).unwrap_or_else(|e| e.into_inner()).0;
+        }
+    }
+
+    pub fn set_paused(&self, paused: bool) {
+        self.lock().paused = paused;
+        self.changed.notify_all();
+        self.is(if paused { BridgeState::Paused } else { BridgeState::Streaming });
+    }
+
+    pub fn paused(&self) -> bool {
+        self.lock().paused
+    }
+
+    /// A step of waiting while paused.
+    pub fn wait_unpaused(&self, step: Duration) {
+        let inner = self.lock();
+        if inner.paused {
+            drop(self.changed.wait_timeout(inner, step));
+        }
+    }
+
+    /// Asks for a reconcile of these topics: the session begins anew.
+    pub fn ask_reconcile(&self, topics: BTreeSet<String>) {
+        self.lock().reconcile.extend(topics);
+    }
+
+    pub fn take_reconcile(&self) -> Option<BTreeSet<String>> {
+        let mut inner = self.lock();
+        (!inner.reconcile.is_empty()).then(|| std::mem::take(&mut inner.reconcile))
+    }
+
+    /// The watch has found something that ends the session.
+    pub fn report(&self, finding: Failure) {
+        self.lock().finding.get_or_insert(finding);
+    }
+
+    pub fn take_finding(&self) -> Option<Failure> {
+        self.lock().finding.take()
+    }
+
+    /// A session begins: what it writes to.
+    pub fn session(&self, generation: u64, topics: Vec<TopicStatus>, infos: &[TransformInfo]) {
+        for info in infos {
+            self.metrics.transform_known(info, &[RecordKind::Upsert, RecordKind::Tombstone]);
+        }
+        let mut inner = self.lock();
+        let old = std::mem::replace(&mut inner.topics, topics);
+        for t in &mut inner.topics {
+            if let Some(o) = old.iter().find(|o| o.topic == t.topic) {
+                (t.upserts, t.tombstones, t.evaluations, t.suppressed, t.errors) =
+                    (o.upserts, o.tombstones, o.evaluations, o.suppressed, o.errors);
+            }
+        }
+        inner.generation = generation;
+        inner.finding = None;
+    }
+
+    pub fn transform_is(&self, name: &str, state: TransformState) {
+        self.metrics.transform_is(name, state);
+        for t in self.lock().topics.iter_mut().filter(|t| t.transform == name) {
+            t.state = state.word();
+        }
+    }
+
+    pub fn reconciling(&self, name: &str, remaining: u64) {
+        self.transform_is(name, TransformState::Reconciling);
+        self.reconcile_remaining(name, remaining);
+    }
+
+    pub fn reconcile_remaining(&self, name: &str, remaining: u64) {
+        self.metrics.reconcile_keys_remain(name, remaining);
+        for t in self.lock().topics.iter_mut().filter(|t| t.transform == name) {
+            t.remaining = remaining;
+        }
+    }
+
+    pub fn transform_live(&self, name: &str) {
+        self.reconcile_remaining(name, 0);
+        self.transform_is(name, TransformState::Live);
+    }
+
+    /// Counters of the engine, as sums since the session's begin, are added as differences.
+    pub fn evaluated(&self, name: &str, evaluations: u64, suppressed: u64, errors: u64) {
+        self.metrics.roots_evaluated(name, evaluations);
+        self.metrics.records_suppressed(name, suppressed);
+        for t in self.lock().topics.iter_mut().filter(|t| t.transform == name && !t.dead_letter) {
+            t.evaluations += evaluations;
+            t.suppressed += suppressed;
+            t.errors += errors;
+        }
+    }
+
+    pub fn received(&self, lsn: EndLsn) {
+        self.lock().received = lsn;
+    }
+
+    pub fn committed(&self, c: &Commit) {
+        self.metrics.kafka_transaction_ended(KafkaOutcome::Committed, c.duration, c.records);
+        self.metrics.emitted_up_to(c.committed.end_lsn().get());
+        let mut inner = self.lock();
+        inner.emitted = c.committed.end_lsn();
+        inner.last_commit = Some(clock::now_millis());
+        for (t, counts) in inner.topics.iter_mut().zip(&c.topics) {
+            t.upserts += counts.upserts;
+            t.tombstones += counts.tombstones;
+            if t.dead_letter {
+                self.metrics.dead_letters_committed(&t.transform, counts.upserts);
+            } else {
+                self.metrics.records_committed(&t.transform, &t.topic, RecordKind::Upsert, counts.upserts);
+                self.metrics.records_committed(&t.transform, &t.topic, RecordKind::Tombstone, counts.tombstones);
+            }
+        }
+    }
+
+    pub fn confirmed(&self, lsn: EndLsn) {
+        self.metrics.confirmed_up_to(lsn.get());
+        self.lock().confirmed = lsn;
+    }
+
+    /// What stands in the way, until `well`.
+    pub fn trouble(&self, failure: &Failure, retrying: bool) {
+        let d = failure.diagnostic();
+        let mut inner = self.lock();
+        let since = match &inner.problem {
+            Some(p) if p.code == d.code.to_string() => p.since,
+            _ => clock::now_millis(),
+        };
+        let event = json!({ "at": now(), "event": "problem", "code": d.code.to_string(), "message": d.message });
+        push(&mut inner, event);
+        inner.problem =
+            Some(Problem { code: d.code.to_string(), message: d.message, help: d.help, since, retrying });
+    }
+
+    pub fn well(&self) {
+        self.lock().problem = None;
+    }
+
+    /// `/status`, version 1.
+    pub fn status(&self) -> Value {
+        let inner = self.lock();
+        let mut transforms: BTreeMap<&str, Value> = BTreeMap::new();
+        for t in inner.topics.iter().filter(|t| !t.dead_letter) {
+            let dead = inner.topics.iter().find(|d| d.dead_letter && d.transform == t.transform);
+            transforms.insert(
+                &t.transform,
+                json!({
+                    "topic": t.topic, "state": t.state, "tables": t.tables,
+                    "upserts": t.upserts, "tombstones": t.tombstones,
+                    "evaluations": t.evaluations, "suppressed": t.suppressed, "errors": t.errors,
+                    "quarantined_keys": t.held, "dead_letters": dead.map_or(0, |d| d.upserts),
+                    "reconcile_keys_remaining": t.remaining,
+                }),
+            );
+        }
+        let problem = inner.problem.as_ref().map(|p| {
+            json!({ "code": p.code, "message": p.message, "help": p.help, "retrying": p.retrying, "since": millis(p.since) })
+        });
+        json!({
+            "version": 1,
+            "bridge": self.bridge,
+            "state": inner.state.map(BridgeState::word),
+            "since": millis(inner.since),
+            "generation": inner.generation,
+            "positions": {
+                "received": inner.received.to_string(),
+                "emitted": inner.emitted.to_string(),
+                "confirmed": inner.confirmed.to_string(),
+            },
+            "last_commit": inner.last_commit.map(millis),
+            "problem": problem,
+            "transforms": transforms,
+            "events": inner.events,
+        })
+    }
+}
+
+fn push(inner: &mut Inner, event: Value) {
+    if inner.events.len() == EVENTS {
+        inner.events.pop_front();
+    }
+    inner.events.push_back(event);
+}
+
+fn now() -> String {
+    rfc3339(clock::now_postgres_micros())
+}
+
+fn millis(ms: i64) -> String {
+    rfc3339(ms * 1000 - clock::POSTGRES_EPOCH_MICROS)
+}
