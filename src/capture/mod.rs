@@ -1,1 +1,35 @@
+//! 1: bytes from the slot. The only room that knows PostgreSQL connections.
 //!
+//! `connection` speaks the protocol (on `socket`, `wire`, `auth`); `slot` makes and looks at slots; `timeline` decides
+//! whether a server goes on where it stopped; `stream` starts replication and runs the `reader` thread, which paces
+//! itself (`pace`), answers keepalives (`feedback`) and hands over whole buffers (`chunk`).
+
+pub mod chunk;
+pub mod codes;
+pub mod connection;
+pub mod error;
+pub mod feedback;
+pub mod options;
+pub mod rows;
+pub mod server_error;
+pub mod slot;
+pub mod stream;
+pub mod timeline;
+
+mod auth;
+mod keepalive;
+mod pace;
+mod probe;
+mod queue;
+mod reader;
+mod socket;
+mod wire;
+
+pub use chunk::{Chunk, ReplicationMessage};
+pub use connection::{CancelToken, Connection, CopyError, Mode, connect};
+pub use error::{Error, ProtocolError};
+pub use feedback::{Counters, Feedback};
+pub use options::Options;
+pub use rows::{ResultRow, Rows};
+pub use server_error::ServerError;
+pub use stream::{Stream, StreamOptions};
