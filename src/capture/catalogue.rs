@@ -5,14 +5,18 @@
 
 use std::collections::HashMap;
 
+mod case_map;
+mod types;
+
+use super::Connection;
 pub use super::ask::ReadError;
 use super::ask::{Line, Question, oid_array, question};
-use super::catalogue_types::{Types, collation};
-use super::Connection;
 use crate::catalogue::{
     Catalogue, Check, CollationProvider, Column, Index, Leaf, Oid, QualifiedName, ReplicaIdentity, Server, Table,
     TableKind,
 };
+pub use case_map::case_map;
+use types::{Types, collation};
 
 const SERVER: Question = question!("server");
 const TABLES: Question = question!("tables");
@@ -68,7 +72,8 @@ pub fn read(conn: &mut Connection, wanted: &[Wanted], search_path: &[String]) ->
 /// What decides which operations on text are exact.
 pub fn server(conn: &mut Connection) -> Result<Server, ReadError> {
     let answer = SERVER.ask(conn, &[])?;
-    let line = answer.lines().next().ok_or(ReadError::Answer { query: SERVER.name, column: "version_num", value: None })?;
+    let line =
+        answer.lines().next().ok_or(ReadError::Answer { query: SERVER.name, column: "version_num", value: None })?;
     Ok(Server {
         version_num: line.number("version_num")?,
         encoding: line.owned("encoding")?,

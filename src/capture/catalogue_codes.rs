@@ -37,6 +37,8 @@ pub const NOT_PUBLISHABLE: Code = Code(4064);
 pub const NOT_OWNER: Code = Code(4065);
 /// The table does not exist, or our role cannot see its schema.
 pub const NO_TABLE: Code = Code(4066);
+/// A column list on a partitioned table: PostgreSQL takes none without publish_via_partition_root.
+pub const LIST_ON_PARTITIONED: Code = Code(4067);
 
 /// The publication is gone, or another one by its name has taken its place.
 pub const PUBLICATION_REPLACED: Code = Code(4070);

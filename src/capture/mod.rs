@@ -4,13 +4,23 @@
 //! whether a server goes on where it stopped; `stream` starts replication and runs the `reader` thread, which paces
 //! itself (`pace`), answers keepalives (`feedback`) and hands over whole buffers (`chunk`).
 
+pub mod catalogue;
+pub mod catalogue_codes;
 pub mod codes;
 pub mod connection;
 pub mod error;
 pub mod options;
+pub mod preflight;
+pub mod publication;
 pub mod rows;
+pub mod schema_sql;
 pub mod server_error;
+pub mod setup;
+pub mod slot;
+pub mod snapshot;
+pub mod watch;
 
+mod ask;
 mod auth;
 mod socket;
 mod wire;

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use super::catalogue_codes as codes;
-use super::publication::{Facts, Identity, Publication, Relation, WantedTable};
-use crate::catalogue::{Oid, QualifiedName, always_quote_ident};
+use super::{Facts, Identity, Publication, Relation, WantedTable};
+use crate::capture::catalogue_codes as codes;
+use crate::catalogue::{Oid, always_quote_ident};
 use crate::diagnostic::{Diagnostic, Severity};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub enum Columns {
 #[derive(Debug, Default)]
 pub struct Plan {
     /// To be run in one transaction, and only if no finding is an error.
-    statements: Vec<String>,
+    pub(super) statements: Vec<String>,
     pub findings: Vec<Diagnostic>,
 }
 
@@ -101,7 +101,7 @@ fn alter(name: &str, existing: &Publication, members: &[Member<'_>]) -> Vec<Stri
     if !existing.is_whole() {
         statements.push(format!("ALTER PUBLICATION {publication} SET ({OPTIONS})"));
     }
-    let as_wanted = |m: &super::publication::Member| {
+    let as_wanted = |m: &super::Member| {
         members.iter().any(|(table, list)| table.oid == m.oid && set(&m.columns) == *list && !m.filtered)
     };
     for m in existing.members.iter().filter(|m| !as_wanted(m)) {
@@ -188,10 +188,9 @@ fn unpublishable(wanted: &[WantedTable], facts: &Facts) -> Vec<Diagnostic> {
         }
         if table.row_security {
             let message = format!("row-level security applies to our role on {}: it would hide rows", table.name);
-            findings.push(
-                Diagnostic::error(codes::ROW_SECURITY, message)
-                    .help("ALTER ROLE … BYPASSRLS, or let the table's owner be the role (without FORCE ROW LEVEL SECURITY)"),
-            );
+            findings.push(Diagnostic::error(codes::ROW_SECURITY, message).help(
+                "ALTER ROLE … BYPASSRLS, or let the table's owner be the role (without FORCE ROW LEVEL SECURITY)",
+            ));
         }
     }
     findings
@@ -239,12 +238,14 @@ fn verify(name: &str, wanted: &[WantedTable], facts: &Facts) -> Vec<Diagnostic> 
     let Some(p) = &facts.publication else {
         let message = format!("publication {name} does not exist");
         findings.push(
-            Diagnostic::error(codes::NO_PUBLICATION, message).help("run as the owner what `pgspine setup --sql` prints"),
+            Diagnostic::error(codes::NO_PUBLICATION, message)
+                .help("run as the owner what `pgspine setup --sql` prints"),
         );
         return findings;
     };
     if !p.is_whole() {
-        let message = format!("publication {name} must send insert, update, delete and truncate, and not via the partition root");
+        let message =
+            format!("publication {name} must send insert, update, delete and truncate, and not via the partition root");
         findings.push(
             Diagnostic::error(codes::PUBLICATION_OPTIONS, message)
                 .help(format!("ALTER PUBLICATION {publication} SET ({OPTIONS});")),
@@ -294,7 +295,8 @@ fn verify_relation(
     if !unused.is_empty() {
         let message = format!("publication {name} does not send {} of {}", unused.join(", "), relation.name);
         findings.push(
-            Diagnostic::error(codes::COLUMN_NOT_PUBLISHED, message).help("add them to the table's column list, or drop the list"),
+            Diagnostic::error(codes::COLUMN_NOT_PUBLISHED, message)
+                .help("add them to the table's column list, or drop the list"),
         );
     }
     match &relation.identity {
@@ -322,9 +324,4 @@ impl Publication {
     fn names(&self, oid: Oid, above: &[Oid]) -> bool {
         self.members.iter().any(|m| m.oid == oid || above.contains(&m.oid))
     }
-}
-
-/// For messages that list tables.
-pub fn names<'a>(tables: impl IntoIterator<Item = &'a QualifiedName>) -> String {
-    tables.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -5,9 +5,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Connection;
-use super::ask::{Question, ReadError, question};
-use super::catalogue::name;
+use super::name;
+use crate::capture::Connection;
+use crate::capture::ask::{Question, ReadError, question};
 use crate::catalogue::{ColumnType, CompositeType, EnumType, Oid, OtherType, QualifiedName, Type};
 
 const TYPES: Question = question!("types");

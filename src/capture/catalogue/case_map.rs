@@ -3,8 +3,8 @@
 //! That is exact only where the server maps one code point to one, whatever stands around it: libc and the builtin
 //! provider's simple mappings do, ICU and `PG_UNICODE_FAST` do not (`ß` → `SS`).
 
-use super::Connection;
-use super::ask::{Question, ReadError, question};
+use crate::capture::Connection;
+use crate::capture::ask::{Question, ReadError, question};
 use crate::catalogue::CollationProvider;
 use crate::transform::function::CaseMap;
 
@@ -12,7 +12,7 @@ const CASE_MAP: Question = question!("case_map");
 
 /// None: this database's mappings are not by code point, and `upper`, `lower` and `initcap` cannot be matched.
 pub fn case_map(conn: &mut Connection) -> Result<Option<CaseMap>, ReadError> {
-    let server = super::catalogue::server(conn)?;
+    let server = super::server(conn)?;
     if server.provider == CollationProvider::Icu || server.encoding != "UTF8" {
         return Ok(None);
     }
