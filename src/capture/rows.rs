@@ -18,6 +18,8 @@ pub struct Rows {
 pub struct ResultColumn {
     pub name: String,
     pub type_oid: Oid,
+    /// −1: none.
+    pub typmod: i32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -105,8 +107,8 @@ impl RowsBuilder {
             let name = body.cstr_lossy()?;
             let (_table, _attnum) = (body.u32()?, body.u16()?);
             let type_oid = body.u32()?;
-            let (_size, _typmod, _format) = (body.u16()?, body.u32()?, body.u16()?);
-            self.rows.columns.push(ResultColumn { name, type_oid });
+            let (_size, typmod, _format) = (body.u16()?, body.i32()?, body.u16()?);
+            self.rows.columns.push(ResultColumn { name, type_oid, typmod });
         }
         Ok(true)
     }
