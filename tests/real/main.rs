@@ -11,3 +11,7 @@ mod codes;
 mod process;
 mod rooms;
 fn main() {}
+//! Tests against real services; `make test` starts them and says where they are.
+
+mod emit_topics;
+mod emit_transactions;
