@@ -1,1 +1,4 @@
+mod function_oracle;
+mod function_text;
+
 fn main() {}
