@@ -10,6 +10,9 @@ mod support;
 mod codes;
 mod process;
 mod rooms;
+mod function_oracle;
+mod function_text;
+
 fn main() {}
 //! Tests against real services; `make test` starts them and says where they are.
 
