@@ -70,7 +70,10 @@ pub enum ExprKind {
     Column { source: u16, column: u16 },
     Constant(Value<'static>),
     /// A function, an operator or a cast. Strict functions are not called with a NULL argument: the answer is NULL.
-    Call { function: &'static Function, args: Vec<Expr> },
+    /// `arg_types` are the arguments' own.
+    Call { function: &'static Function, args: Vec<Expr>, arg_types: Vec<ColumnType> },
+    /// The same value under another type: a cast without a function (varchar to text).
+    Relabel(Box<Expr>),
     And(Vec<Expr>),
     Or(Vec<Expr>),
     Not(Box<Expr>),
