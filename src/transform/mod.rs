@@ -5,7 +5,21 @@
 //! the result is a [`Plan`] of typed expressions; `eval` computes them. PostgreSQL is the oracle: what `psql -f` on the
 //! file answers is what the topic must hold.
 
+pub mod codes;
+pub mod source;
+pub mod parse;
 pub mod function;
 pub mod plan;
 
 pub use plan::{Expr, ExprKind, Field, Output, Plan, Shape, Source, UsedColumn};
+
+/// The known name that a wrong one was most likely meant to be.
+pub(crate) fn nearest<'n>(wrong: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    let wrong = wrong.to_lowercase();
+    known
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(&wrong, &name.to_lowercase()), name))
+        .filter(|(distance, name)| *distance <= 1 + name.chars().count() / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}

@@ -46,10 +46,7 @@ pub struct Output {
 pub enum Shape {
     Scalar(Expr),
     /// `jsonb_build_object('name', expr, …)`, and the same as the jsonb expression that PostgreSQL would evaluate.
-    Record {
-        fields: Vec<Field>,
-        json: Expr,
-    },
+    Record { fields: Vec<Field>, json: Expr },
 }
 
 #[derive(Debug)]
@@ -70,59 +67,30 @@ pub struct Expr {
 
 #[derive(Debug, Clone)]
 pub enum ExprKind {
-    Column {
-        source: u16,
-        column: u16,
-    },
+    Column { source: u16, column: u16 },
     Constant(Value<'static>),
     /// A function, an operator or a cast. Strict functions are not called with a NULL argument: the answer is NULL.
-    Call {
-        function: &'static Function,
-        args: Vec<Expr>,
-    },
+    /// `arg_types` are the arguments' own.
+    Call { function: &'static Function, args: Vec<Expr>, arg_types: Vec<ColumnType> },
+    /// The same value under another type: a cast without a function (varchar to text).
+    Relabel(Box<Expr>),
     And(Vec<Expr>),
     Or(Vec<Expr>),
     Not(Box<Expr>),
-    IsNull {
-        expr: Box<Expr>,
-        negated: bool,
-    },
+    IsNull { expr: Box<Expr>, negated: bool },
     /// `IS [NOT] TRUE | FALSE | UNKNOWN`; `None` is UNKNOWN.
-    IsBool {
-        expr: Box<Expr>,
-        value: Option<bool>,
-        negated: bool,
-    },
+    IsBool { expr: Box<Expr>, value: Option<bool>, negated: bool },
     /// `left IS [NOT] DISTINCT FROM right`, by the `=` operator of their common type.
-    IsDistinct {
-        left: Box<Expr>,
-        right: Box<Expr>,
-        equal: &'static Function,
-        negated: bool,
-    },
+    IsDistinct { left: Box<Expr>, right: Box<Expr>, equal: &'static Function, negated: bool },
     /// `expr = ANY (list)`, with NULLs as in SQL; each element with its own `=`.
-    In {
-        expr: Box<Expr>,
-        list: Vec<(Expr, &'static Function)>,
-        negated: bool,
-    },
+    In { expr: Box<Expr>, list: Vec<(Expr, &'static Function)>, negated: bool },
     /// Searched CASE; a simple one is bound to comparisons first. Lazy.
-    Case {
-        branches: Vec<(Expr, Expr)>,
-        otherwise: Option<Box<Expr>>,
-    },
+    Case { branches: Vec<(Expr, Expr)>, otherwise: Option<Box<Expr>> },
     /// Lazy.
     Coalesce(Vec<Expr>),
-    NullIf {
-        left: Box<Expr>,
-        right: Box<Expr>,
-        equal: &'static Function,
-    },
+    NullIf { left: Box<Expr>, right: Box<Expr>, equal: &'static Function },
     /// GREATEST (by `>`) and LEAST (by `<`): `wins(a, b)` says that a stands before b. NULLs are skipped.
-    Extreme {
-        args: Vec<Expr>,
-        wins: &'static Function,
-    },
+    Extreme { args: Vec<Expr>, wins: &'static Function },
 }
 
 impl Shape {
