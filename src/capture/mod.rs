@@ -4,18 +4,27 @@
 //! whether a server goes on where it stopped; `stream` starts replication and runs the `reader` thread, which paces
 //! itself (`pace`), answers keepalives (`feedback`) and hands over whole buffers (`chunk`).
 
+pub mod catalogue;
+pub mod catalogue_codes;
 pub mod chunk;
 pub mod codes;
 pub mod connection;
 pub mod error;
 pub mod feedback;
 pub mod options;
+pub mod preflight;
+pub mod publication;
 pub mod rows;
+pub mod schema_sql;
 pub mod server_error;
+pub mod setup;
 pub mod slot;
+pub mod snapshot;
 pub mod stream;
 pub mod timeline;
+pub mod watch;
 
+mod ask;
 mod auth;
 mod keepalive;
 mod pace;
@@ -25,6 +34,7 @@ mod reader;
 mod socket;
 mod wire;
 
+pub use ask::ReadError;
 pub use chunk::{Chunk, ReplicationMessage};
 pub use connection::{CancelToken, Connection, CopyError, Mode, connect};
 pub use error::{Error, ProtocolError};

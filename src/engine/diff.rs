@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::{Xxh3DefaultBuilder, xxh3_128};
 
 use crate::change::CommitInfo;
 use crate::clock;
-use crate::encode::{Outcome, Rendered, Renderer, RowError, body_of, partition};
+use crate::encode::{KeySchema, Outcome, Rendered, Renderer, RowError, body_of, partition, plain_json};
 use crate::lsn::EndLsn;
 use crate::record::{Origin, OutputBatch, OutputRecord, TopicId};
 use crate::row::Row;
@@ -25,7 +25,9 @@ pub struct Transform {
     pub topic: TopicId,
     pub topic_name: String,
     pub partitions: i32,
-    pub renderer: Renderer,
+    pub renderer: Arc<Renderer>,
+    pub key: KeySchema,
+    pub key_columns: Vec<String>,
     pub context: Arc<Context>,
     /// The root's table.
     pub table: usize,
@@ -390,7 +392,11 @@ pub(super) fn key_of<'o>(
 
 /// A topic key as people read it: `{"order_id":1}`.
 pub(super) fn key_text(t: &Transform, key: &[u8]) -> String {
-    t.renderer.key_text(key)
+    let json = match &t.key {
+        KeySchema::Avro { record, .. } => plain_json::record(record, body_of(key)).ok(),
+        KeySchema::String => t.key_columns.first().map(|c| plain_json::string_key(c, key)),
+    };
+    json.map_or_else(|| "?".to_owned(), |j| j.to_string())
 }
 
 /// Rows of up to this many columns are put together on the stack.

@@ -30,8 +30,8 @@ pub struct Task {
 
 /// Where the records of a reconcile go, step by step.
 pub trait Steps {
-    /// Takes the records that are in `out`; `done` roots of the transform are evaluated. `last_key` is the row's.
-    fn step(&mut self, out: &mut OutputBatch, transform: usize, done: u64, last_key: &[u8]) -> Result<(), EngineError>;
+    /// Takes the records that are in `out`; `done` roots (or left-over keys) are done, up to `last_key`.
+    fn step(&mut self, out: &mut OutputBatch, done: u64, last_key: &[u8]) -> Result<(), EngineError>;
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,7 +81,7 @@ pub fn upserts(
         for h in held {
             state.put(h.space, h.key, h.held.map(Held::encode));
         }
-        steps.step(out, task.transform, summary.roots, &last_key)?;
+        steps.step(out, summary.roots, &last_key)?;
         if rows.len() < CHUNK_ROWS {
             return Ok(summary);
         }
@@ -188,7 +188,7 @@ pub fn tombstones(
             *seq += 1;
             done += 1;
         }
-        steps.step(out, task.transform, done, last)?;
+        steps.step(out, done, last)?;
         if keys.len() < CHUNK_ROWS {
             return Ok(done);
         }

@@ -1,6 +1,3 @@
-<<<<<<< HEAD
-//!
-=======
 //! What the outside asks the process: HTTP for probes, metrics and status, a unix socket for commands.
 //!
 //! The rule: an answer never waits for PostgreSQL, Kafka or the pipeline. Everything served is a value that others put
@@ -17,4 +14,3 @@ use std::sync::Arc;
 
 /// The content of `/status`, read at each request.
 pub type StatusSource = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
->>>>>>> ops

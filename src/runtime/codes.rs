@@ -15,3 +15,6 @@ pub const GAP_PROVED: Code = Code(8008);
 pub const DRIFT: Code = Code(8009);
 pub const LEAF_TRUNCATED: Code = Code(8010);
 pub const SECRET: Code = Code(8011);
+pub const CONTRACT_UNREADABLE: Code = Code(8012);
+pub const UNKNOWN_TRANSFORM: Code = Code(8013);
+pub const KEY_SCHEMA_CHANGED: Code = Code(8014);

@@ -39,6 +39,8 @@ pub struct Wanted {
     pub revision: String,
     /// Indexes into the tables.
     pub tables: Vec<usize>,
+    /// Keeps held keys in the state (`on_error = "dead_letter"`).
+    pub holds: bool,
 }
 
 /// A table that transforms read.
@@ -180,6 +182,9 @@ pub fn decide(
             return Some(Reason::Gap);
         }
         if t.tables.iter().any(|&i| tables[i].stored && loaded[i].is_none_or(|lsn| lsn > at)) {
+            return Some(Reason::State);
+        }
+        if t.holds && !state_usable {
             return Some(Reason::State);
         }
         requested.contains(&t.topic).then_some(Reason::Requested)

@@ -1,11 +1,12 @@
 //! What can end a session, and the one match that decides what becomes of it.
 
 use crate::assemble::AssembleError;
+use crate::capture::snapshot::LoadError;
 use crate::capture::{self, ReadError};
 use crate::config::SecretError;
 use crate::diagnostic::Diagnostic;
 use crate::emit::{EmitError, Remedy};
-use crate::encode::ReadBackError;
+use crate::encode::readback::ReadbackError;
 use crate::engine::EngineError;
 use crate::lsn::EndLsn;
 use crate::registry::RegistryError;
@@ -21,7 +22,7 @@ pub enum Failure {
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
-    Load(#[from] capture::LoadError),
+    Load(#[from] LoadError),
     #[error(transparent)]
     Assemble(#[from] AssembleError),
     #[error(transparent)]
@@ -35,7 +36,7 @@ pub enum Failure {
     #[error(transparent)]
     Registry(#[from] RegistryError),
     #[error("a record that is in a topic cannot be read")]
-    ReadBack(#[source] ReadBackError),
+    ReadBack(#[from] ReadbackError),
     #[error(transparent)]
     Secret(#[from] SecretError),
     #[error(transparent)]

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use crate::config::Percent;
+
 use super::failure::Failure;
 
 /// `max_tombstones`, and the words that a person has given.
 #[derive(Clone, Debug)]
 pub struct Fuse {
-    /// Of a topic's live keys, in parts of a million.
-    pub max_millionths: u64,
+    pub max: Percent,
     pub words: BTreeSet<String>,
 }
 
@@ -18,7 +19,7 @@ const FROM: u64 = 100;
 impl Fuse {
     /// `tombstones` keys of the `alive` ones would go.
     pub fn check(&self, topic: &str, revision: &str, alive: u64, tombstones: u64) -> Result<(), Failure> {
-        let allowed = (u128::from(alive) * u128::from(self.max_millionths) / 1_000_000) as u64;
+        let allowed = self.max.of(alive);
         let word = format!("tombstones:{topic}@{revision}");
         if alive < FROM || tombstones <= allowed || self.words.contains(&word) {
             return Ok(());
@@ -33,7 +34,7 @@ mod tests {
 
     #[test]
     fn the_fuse_blows_above_its_share_only() {
-        let fuse = Fuse { max_millionths: 50_000, words: ["tombstones:t@r2".to_owned()].into() };
+        let fuse = Fuse { max: Percent::whole(5), words: ["tombstones:t@r2".to_owned()].into() };
         assert!(fuse.check("t", "r1", 99, 99).is_ok(), "few keys");
         assert!(fuse.check("t", "r1", 100, 5).is_ok());
         let Err(Failure::Fuse { word, allowed, .. }) = fuse.check("t", "r1", 100, 6) else { panic!("6 of 100") };

@@ -1,1 +1,119 @@
+//! The running bridge: sessions one after the other, until one ends for good.
 //!
+//! A session is the whole way (`session`): what to do is decided by a pure function (`decide`), tables are loaded
+//! (`load`), topics reconciled (`reconcile`, `fuse`), the stream is followed (`pipeline`, `link`, `idle`, `watch`).
+//! Whatever fails becomes a [`Failure`], and one match in `failure` says whether it is tried again.
+
+pub mod codes;
+pub mod decide;
+pub mod failure;
+mod fuse;
+mod idle;
+mod link;
+mod load;
+pub mod options;
+mod pipeline;
+pub mod project;
+mod reconcile;
+pub mod session;
+pub mod shared;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::OnHalt;
+use crate::diagnostic::Diagnostic;
+use crate::lsn::Lsn;
+use crate::metrics::BridgeState;
+
+pub use failure::{Exit, Failure, Verdict};
+pub use session::Bridge;
+pub use shared::Shared;
+
+use pipeline::Ended;
+use project::{Definition, Project};
+
+/// Where `run --until` ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// Everything that was committed before the start.
+    CaughtUp,
+    Lsn(Lsn),
+}
+
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// A session that held as long as this has earned a quick retry.
+const HEALTHY: Duration = Duration::from_secs(60);
+
+/// Runs until there is nothing more to try. Findings go to the log, once each.
+pub fn run(bridge: &mut Bridge) -> Exit {
+    let shared = Arc::clone(&bridge.shared);
+    let mut wait = FIRST_WAIT;
+    loop {
+        let begun = std::time::Instant::now();
+        let ended = session::run(bridge);
+        if begun.elapsed() > HEALTHY {
+            wait = FIRST_WAIT;
+        }
+        let failure = match ended {
+            Ok(Ended::Shutdown | Ended::Until) => return Exit::Done,
+            Ok(Ended::Reconcile(topics)) => {
+                bridge.reconcile.extend(topics);
+                continue;
+            }
+            Err(failure) => failure,
+        };
+        if shared.shutdown() {
+            // Asked to end while it was trying: what is committed is committed, and the rest comes again.
+            return Exit::Done;
+        }
+        match failure.verdict() {
+            Verdict::ShutDown => return Exit::Done,
+            Verdict::Stop(exit) => {
+                for d in failure.diagnostics() {
+                    tracing::error!(code = %d.code, exit = exit as u8, "{d}");
+                }
+                if exit == Exit::Fenced {
+                    shared.metrics.fenced();
+                }
+                shared.trouble(&failure, false);
+                shared.is(BridgeState::Failed);
+                drop(bridge.state.take());
+                if bridge.config.bridge.on_halt == OnHalt::Stay {
+                    while !shared.shutdown() {
+                        shared.wait(LONGEST_WAIT);
+                    }
+                }
+                return exit;
+            }
+            verdict @ (Verdict::Retry | Verdict::TakeOver) => {
+                let d = failure.diagnostic();
+                tracing::warn!(code = %d.code, help = d.help, wait_ms = wait.as_millis() as u64, take_over = (verdict == Verdict::TakeOver), "{}", d.message);
+                shared.trouble(&failure, true);
+                shared.is(BridgeState::Starting);
+                shared.wait(wait);
+                wait = (wait * 2).min(LONGEST_WAIT);
+            }
+        }
+    }
+}
+
+fn unknown_transform(project: &Project, name: &str) -> Diagnostic {
+    let known: Vec<&str> = project.definitions.iter().map(|d| d.file.name.as_str()).collect();
+    let d = Diagnostic::error(codes::UNKNOWN_TRANSFORM, format!("there is no transform {name:?}"));
+    match crate::transform::nearest(name, known.iter().copied()) {
+        Some(nearest) => d.help(format!("did you mean {nearest:?}?")),
+        None => d.help(format!("there are: {}", known.join(", "))),
+    }
+}
+
+fn key_schema_changed(d: &Definition, before: Option<i32>, now: Option<i32>) -> Diagnostic {
+    let text = |id: Option<i32>| id.map_or("a string key".to_owned(), |id| format!("key schema {id}"));
+    Diagnostic::error(
+        codes::KEY_SCHEMA_CHANGED,
+        format!("topic {} holds keys under {}, the transform {} now has {}", d.topic, text(before), d.file.name, text(now)),
+    )
+    .help("key bytes of an entity never change: take the key back as it was, or write to a new topic")
+}

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::assemble::{Assembler, Transaction};
-use crate::capture::{Chunk, Feedback, Reader, ReplicationMessage};
+use crate::capture::{self, Chunk, Feedback, ReplicationMessage, Stream};
 use crate::change::CommitInfo;
 use crate::confirm::confirm;
 use crate::emit::{self, Edit};
@@ -16,6 +16,7 @@ use crate::engine::{Engine, EngineError, Mode, Outlet, Transform};
 use crate::failpoints;
 use crate::lsn::{EndLsn, Lsn};
 use crate::record::OutputBatch;
+use crate::registry;
 use crate::state::{Durable, State};
 
 use super::failure::Failure;
@@ -28,6 +29,7 @@ pub struct Pipeline<'a> {
     pub engine: Engine,
     pub state: &'a mut State,
     pub link: Link,
+    pub registry: Arc<registry::Client>,
     pub emit_options: emit::Options,
     pub feedback: Arc<Feedback>,
     pub shared: Arc<Shared>,
@@ -72,7 +74,7 @@ const LOOK_AROUND: Duration = Duration::from_millis(20);
 
 impl Pipeline<'_> {
     /// Reads until there is a reason to stop.
-    pub fn run(&mut self, reader: &mut Reader, assembler: &mut Assembler) -> Result<Ended, Failure> {
+    pub fn run(&mut self, stream: &mut Stream, assembler: &mut Assembler) -> Result<Ended, Failure> {
         let mut last_freeze = Instant::now();
         loop {
             if let Some(ended) = self.asked_to_end()? {
@@ -98,10 +100,10 @@ impl Pipeline<'_> {
                 self.shared.wait_unpaused(LOOK_AROUND);
                 continue;
             }
-            match reader.recv_timeout(LOOK_AROUND).map_err(Failure::Capture)? {
+            match stream.next(LOOK_AROUND)? {
                 Some(chunk) => {
                     self.chunk(&chunk, assembler)?;
-                    reader.recycle(chunk);
+                    stream.recycle(chunk);
                     self.send()?;
                 }
                 None => failpoints::hit("idle"),
@@ -127,7 +129,7 @@ impl Pipeline<'_> {
     fn chunk(&mut self, chunk: &Chunk, assembler: &mut Assembler) -> Result<(), Failure> {
         failpoints::hit("received");
         for message in chunk.messages() {
-            match message.map_err(Failure::Capture)? {
+            match message.map_err(capture::Error::Protocol)? {
                 ReplicationMessage::XLogData { wal_start, payload, .. } => {
                     if let Some(tx) = assembler.push(wal_start, payload)? {
                         failpoints::hit("assembled");

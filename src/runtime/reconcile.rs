@@ -5,18 +5,20 @@
 //! is read back and compared, in steps that commit one by one.
 
 use std::collections::BTreeMap;
-
-use xxhash_rust::xxh3::xxh3_128;
+use std::sync::Arc;
 
 use crate::change::CommitInfo;
 use crate::clock;
 use crate::emit::{self, Edit};
-use crate::encode::ReadBack;
+use crate::encode::body_of;
+use crate::encode::avro::Record;
+use crate::encode::readback::{Readback, ReadbackError, body_hash};
 use crate::engine::reconcile::{self as engine, Steps, Summary, Task};
-use crate::engine::{EngineError, Transform};
+use crate::engine::{EngineError, OnError, Transform};
 use crate::failpoints;
 use crate::lsn::EndLsn;
 use crate::record::OutputBatch;
+use crate::registry;
 use crate::state::{SpaceId, State};
 
 use super::failure::Failure;
@@ -44,7 +46,9 @@ pub struct TopicTask {
     pub rows: SpaceId,
     /// For the live keys; the space is empty.
     pub live: SpaceId,
-    pub read_back: ReadBack,
+    /// The present contract, under its id.
+    pub record: Arc<Record>,
+    pub schema_id: u32,
     pub revision: String,
 }
 
@@ -82,13 +86,16 @@ fn topic(p: &mut Pipeline<'_>, barrier: &Barrier, t: &TopicTask, info: &CommitIn
     let name = p.engine.transforms[t.transform].name.clone();
     let topic = p.engine.transforms[t.transform].topic_name.clone();
     p.state.clear(t.live)?;
-    let alive = read_live(&p.emit_options, p.state, &topic, t)?;
+    if let OnError::DeadLetter { held, .. } = p.engine.transforms[t.transform].on_error {
+        p.state.clear(held)?;
+    }
+    let alive = read_live(&p.emit_options, &p.registry, p.state, &topic, t)?;
     failpoints::hit("read_back");
     let task = Task { transform: t.transform, rows: t.rows, live: (alive > 0).then_some(t.live) };
     let roots = p.state.approximate_len(t.rows)?;
     tracing::info!(transform = name, topic, live_keys = alive, roots, lsn = %barrier.at, "reconcile begins");
     p.shared.reconciling(&name, roots);
-    let mut steps = Committing { link: &mut p.link, edits: &mut p.edits, shared: p.shared.clone(), roots, names: vec![(t.transform, topic.clone(), name.clone())].into_iter().map(|(i, t, n)| (i, (t, n))).collect(), at: barrier.at, failure: None };
+    let mut steps = Committing { link: &mut p.link, edits: &mut p.edits, shared: p.shared.clone(), roots, topic: topic.clone(), name: name.clone(), at: barrier.at, failure: None };
     let result = (|| -> Result<(Summary, u64), EngineError> {
         let summary = engine::upserts(&mut p.engine, task, info, seq, p.state, &mut p.out, &mut steps)?;
         let left = engine::left_over(task, p.state)?;
@@ -98,6 +105,9 @@ fn topic(p: &mut Pipeline<'_>, barrier: &Barrier, t: &TopicTask, info: &CommitIn
     barrier.fuse.check(&topic, &t.revision, alive, left)?;
     let result = engine::tombstones(&mut p.engine, task, info, seq, p.state, &mut p.out, &mut steps);
     let tombstones = settle(result, &mut steps)?;
+    // Held keys must not be lost behind a topic that says it is complete.
+    p.link.drain()?;
+    p.flush_state()?;
     p.edits.push(Edit::ReconcileCursor { topic: topic.clone(), cursor: None });
     p.link.send(&mut p.out, &mut p.edits, true)?;
     p.state.clear(t.live)?;
@@ -115,57 +125,66 @@ fn settle<T>(result: Result<T, EngineError>, steps: &mut Committing<'_>) -> Resu
 }
 
 /// Reads the topic's last value per key into the live space; gives the count of live keys.
-fn read_live(options: &emit::Options, state: &mut State, topic: &str, t: &TopicTask) -> Result<u64, Failure> {
+fn read_live(
+    options: &emit::Options,
+    registry: &registry::Client,
+    state: &mut State,
+    topic: &str,
+    t: &TopicTask,
+) -> Result<u64, Failure> {
     let mut failure = None;
-    let mut load = state.load();
     let mut records = 0u64;
-    emit::readback::read(
+    let mut load = state.load();
+    let mut readback = Readback::new(&t.record, t.schema_id);
+    let mut body = Vec::new();
+    let mut take = |record: emit::readback::Record<'_>| -> Result<(), Failure> {
+        records += 1;
+        let Some(value) = record.value else { return Ok(load.remove(t.live, record.key)?) };
+        body.clear();
+        let hash = match readback.body::<Failure>(value, |id| Ok(registry.schema(id)?), &mut body) {
+            Ok(()) => body_hash(&body),
+            // What cannot be told in the present contract's terms is not the same as anything new.
+            Err(Failure::ReadBack(ReadbackError::Unresolvable { .. })) => 0,
+            Err(e) => return Err(e),
+        };
+        Ok(load.put(t.live, record.key, &hash.to_be_bytes())?)
+    };
+    let read = emit::readback::read(
         options,
         topic,
         |record| {
-            records += 1;
-            let stored = match record.value {
-                Some(value) => t
-                    .read_back
-                    .body(value)
-                    .map_err(Failure::ReadBack)
-                    .and_then(|body| Ok(load.put(t.live, record.key, &xxh3_128(&body).to_be_bytes())?)),
-                None => load.remove(t.live, record.key).map_err(Failure::State),
-            };
-            stored.map_err(|f| {
-                failure.get_or_insert(f);
+            take(record).map_err(|f| {
+                failure = Some(f);
                 emit::EmitError::Batch { what: "read-back".into() }
             })
         },
         |_| {},
-    )
-    .map_err(|e| failure.take().unwrap_or(Failure::Emit(e)))?;
+    );
+    match (read, failure) {
+        (_, Some(f)) => return Err(f),
+        (read, None) => read?,
+    };
     load.finish()?;
-    if records == 0 {
-        return Ok(0);
-    }
     let mut alive = 0;
-    state.scan(t.live, b"", |_, _| {
-        alive += 1;
-        std::ops::ControlFlow::Continue(())
-    })?;
+    if records > 0 {
+        state.scan(t.live, b"", |_, _| {
+            alive += 1;
+            std::ops::ControlFlow::Continue(())
+        })?;
+    }
     Ok(alive)
 }
 
 /// The live keys of a topic with the hashes of their bodies, in the order of keys.
 pub fn live_keys(options: &emit::Options, transform: &Transform, f: &mut dyn FnMut(&[u8], u128)) -> Result<(), Failure> {
     let mut live: BTreeMap<Box<[u8]>, u128> = BTreeMap::new();
-    let ours = transform.renderer.value_schema_id();
     emit::readback::read(
         options,
         &transform.topic_name,
         |record| {
             match record.value {
-                // Records under an older contract differ in their bytes, which only costs an upsert that says the same.
-                Some(v) if crate::encode::schema_id_of(v) == Some(ours) => {
-                    live.insert(record.key.into(), xxh3_128(crate::encode::body_of(v)));
-                }
-                Some(_) => drop(live.insert(record.key.into(), 0)),
+                // Under an older contract the bytes may differ and mean the same: that costs an upsert, nothing more.
+                Some(v) => drop(live.insert(record.key.into(), body_hash(body_of(v)))),
                 None => drop(live.remove(record.key)),
             }
             Ok(())
@@ -184,16 +203,16 @@ struct Committing<'p> {
     edits: &'p mut Vec<Edit>,
     shared: std::sync::Arc<super::shared::Shared>,
     roots: u64,
-    names: BTreeMap<usize, (String, String)>,
+    topic: String,
+    name: String,
     at: EndLsn,
     failure: Option<Failure>,
 }
 
 impl Steps for Committing<'_> {
-    fn step(&mut self, out: &mut OutputBatch, transform: usize, done: u64, last_key: &[u8]) -> Result<(), EngineError> {
+    fn step(&mut self, out: &mut OutputBatch, done: u64, last_key: &[u8]) -> Result<(), EngineError> {
         failpoints::hit("reconcile_step");
-        let (topic, name) = &self.names[&transform];
-        self.shared.reconcile_remaining(name, self.roots.saturating_sub(done));
+        self.shared.reconcile_remaining(&self.name, self.roots.saturating_sub(done));
         if self.shared.shutdown() {
             self.failure = Some(Failure::ShutDown);
             return Err(EngineError::Outlet);
@@ -206,7 +225,7 @@ impl Steps for Committing<'_> {
         }
         let hex: String = last_key.iter().map(|b| format!("{b:02x}")).collect();
         let cursor = serde_json::json!({ "lsn": self.at.to_string(), "after": hex, "done": done });
-        self.edits.push(Edit::ReconcileCursor { topic: topic.clone(), cursor: Some(cursor) });
+        self.edits.push(Edit::ReconcileCursor { topic: self.topic.clone(), cursor: Some(cursor) });
         self.link.send(out, self.edits, false).map_err(|f| {
             self.failure = Some(f);
             EngineError::Outlet

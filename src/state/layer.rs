@@ -36,6 +36,10 @@ impl Layer {
         self.spaces.entry(space).or_default().insert(key, value);
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.spaces.values().all(HashMap::is_empty)
+    }
+
     /// An upper estimate: a key put twice counts twice.
     pub fn bytes(&self) -> usize {
         self.bytes

@@ -115,6 +115,20 @@ impl Meta {
         SpaceId(self.next_space - 1)
     }
 
+    /// All spaces that it speaks of.
+    pub fn spaces(&self) -> Vec<SpaceId> {
+        self.tables.iter().map(|t| SpaceId(t.space)).chain(self.held.iter().map(|h| SpaceId(h.space))).collect()
+    }
+
+    /// Forgets rows and position; numbers of spaces go on.
+    pub(super) fn discard(&mut self, system_identifier: &str) {
+        self.durable = 0;
+        self.tables.clear();
+        self.held.clear();
+        self.fingerprints = None;
+        self.system_identifier = Some(system_identifier.to_owned());
+    }
+
     pub fn held_space(&self, topic: &str) -> Option<SpaceId> {
         self.held.iter().find(|h| h.topic == topic).map(|h| SpaceId(h.space))
     }

@@ -165,7 +165,7 @@ impl State {
         {
             durable = Some(self.written(done)?);
         }
-        if freeze && self.frozen.is_none() && self.applied > self.durable() {
+        if freeze && self.frozen.is_none() && (self.applied > self.durable() || !self.pending.is_empty()) {
             let layer = Arc::new(std::mem::take(&mut self.pending));
             self.frozen = Some(Frozen { layer, lsn: self.applied, handed_over: false });
         }
@@ -277,6 +277,34 @@ impl State {
     /// Reads past the layers and the cache; only for spaces that never pass the layers.
     pub fn get_direct(&self, space: SpaceId, key: &[u8]) -> Result<Option<impl AsRef<[u8]> + use<>>, StateError> {
         Ok(self.disk.get(space, key)?)
+    }
+
+    /// What is not on disk is forgotten: a session has ended, and its transactions come again.
+    pub fn forget_pending(&mut self) {
+        // A batch that is being written is committed in Kafka and may well arrive.
+        if self.frozen.as_ref().is_some_and(|f| f.handed_over)
+            && let Ok(done) = self.writer.wait()
+            && let Ok(lsn) = done
+        {
+            self.meta.set_durable(lsn);
+        }
+        self.frozen = None;
+        self.pending = Layer::default();
+        self.cache.clear();
+        self.applied = self.durable();
+    }
+
+    /// Forgets all rows and the position, at once and synced.
+    pub fn discard(&mut self, system_identifier: &str) -> Result<(), StateError> {
+        self.forget_pending();
+        self.update_meta(|m| m.discard(system_identifier))?;
+        self.applied = EndLsn::ZERO;
+        Ok(())
+    }
+
+    /// A space that nothing on disk speaks of: what is left in it by a crash is emptied before it is used again.
+    pub fn new_temporary_space(&mut self) -> SpaceId {
+        self.meta.new_space()
     }
 
     /// An approximate count of a space's keys on disk.

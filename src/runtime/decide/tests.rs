@@ -9,6 +9,8 @@ struct Case {
     source: Source,
     approvals: Approvals,
     requested: BTreeSet<String>,
+    /// The unstored transform keeps held keys.
+    holds: bool,
 }
 
 fn lsn(n: u64) -> EndLsn {
@@ -45,7 +47,7 @@ fn running() -> Case {
         changed_tables: BTreeSet::new(),
         publication_changed: None,
     };
-    Case { progress: Some(progress), meta, source, approvals: Approvals::default(), requested: BTreeSet::new() }
+    Case { progress: Some(progress), meta, source, approvals: Approvals::default(), requested: BTreeSet::new(), holds: false }
 }
 
 impl Case {
@@ -55,8 +57,8 @@ impl Case {
             WantedTable { name: "public.plain".into(), oid: 11, layout: "id int4".into(), stored: false },
         ];
         let transforms = [
-            Wanted { topic: "kept".into(), revision: "a".into(), tables: vec![0] },
-            Wanted { topic: "plain".into(), revision: "b".into(), tables: vec![1] },
+            Wanted { topic: "kept".into(), revision: "a".into(), tables: vec![0], holds: false },
+            Wanted { topic: "plain".into(), revision: "b".into(), tables: vec![1], holds: self.holds },
         ];
         decide(self.progress.as_ref(), &self.meta, &self.source, &tables, &transforms, &self.requested, &self.approvals)
     }
@@ -125,6 +127,16 @@ fn a_lost_state_reconciles_only_what_needs_it() {
 }
 
 #[test]
+fn held_keys_are_state_too() {
+    let lost = with(|c| {
+        c.holds = true;
+        c.meta = Meta::new("b");
+    });
+    assert_eq!(lost.reasons(), [Some(Reason::State), Some(Reason::State)]);
+    assert_eq!(with(|c| c.holds = true).reasons(), [None, None]);
+}
+
+#[test]
 fn a_table_loaded_after_the_progress_is_not_loaded_again() {
     let d = with(|c| c.meta.tables[0].status = TableStatus::Loaded(0x101)).decide().unwrap();
     assert_eq!(d.tables[0], TableNeed::Have { loaded_at: lsn(0x101) });
@@ -164,7 +176,7 @@ fn a_gap_stops_until_its_word_is_given() {
         let Refusal::Gap { word, progress, .. } = &refused else { panic!("{refused}") };
         assert_eq!((word.as_str(), *progress), ("gap:0/100", lsn(0x100)));
         let heal = |approvals: Approvals| {
-            let d = Case { approvals, progress: case.progress.clone(), meta: case.meta.clone(), source: case.source.clone(), requested: BTreeSet::new() };
+            let d = Case { approvals, progress: case.progress.clone(), meta: case.meta.clone(), source: case.source.clone(), requested: BTreeSet::new(), holds: false };
             d.decide().unwrap()
         };
         let word = heal(Approvals { words: [word.clone()].into(), heal_gaps: false });

@@ -1,0 +1,143 @@
+//! Loads: tables' rows under one snapshot, into spaces of the state.
+
+use crate::capture::snapshot::{LoadTable, Limits, Loader};
+use crate::capture::{self, publication};
+use crate::lsn::EndLsn;
+use crate::metrics::Metrics;
+use crate::state::{SpaceId, State, TableState, TableStatus, image};
+
+use super::failure::Failure;
+use super::project::TableUse;
+use super::shared::Shared;
+
+/// A table that was loaded.
+pub struct Loaded {
+    /// Index into the project's tables.
+    pub table: usize,
+    pub space: SpaceId,
+    /// Of a table that is kept; rows of others are only there for the reconcile.
+    pub kept: bool,
+}
+
+/// Loads the tables; gives the position that their rows stand at.
+pub fn run(
+    options: &capture::Options,
+    tables: &[(usize, &TableUse, String)],
+    publish: impl FnOnce(&mut capture::Connection) -> Result<(), Failure>,
+    state: &mut State,
+    shared: &Shared,
+) -> Result<(EndLsn, Vec<Loaded>), Failure> {
+    let wanted = tables.iter().map(|(_, t, _)| load_table(t)).collect();
+    let mut failure = None;
+    let publish = |conn: &mut capture::Connection| {
+        publish(conn).map_err(|f| {
+            let text = f.to_string();
+            failure = Some(f);
+            text
+        })
+    };
+    let begun = Loader::begin(options, wanted, Limits::default(), publish, &mut |blockers| tell(blockers));
+    let mut loader = match (begun, failure) {
+        (_, Some(f)) => return Err(f),
+        (begun, None) => begun?,
+    };
+    let at = EndLsn(loader.consistent_point());
+    tracing::info!(lsn = %at, tables = tables.len(), "load begins; each table is locked against DDL until its rows are read");
+    let mut loaded = Vec::new();
+    for (n, (index, table, layout)) in tables.iter().enumerate() {
+        shared.metrics.snapshot_tables_remain((tables.len() - n) as u64);
+        let kept = table.identity.is_some();
+        let mut space = SpaceId(0);
+        let name = table.table.name.to_string();
+        state.update_meta(|m| {
+            space = m.new_space();
+            if kept {
+                m.tables.retain(|t| t.oid != table.table.oid);
+                m.tables.push(TableState {
+                    space: space.0,
+                    oid: table.table.oid,
+                    name: name.clone(),
+                    layout: layout.clone(),
+                    status: TableStatus::Loading(at.get()),
+                });
+            }
+        })?;
+        state.clear(space)?;
+        copy(&mut loader, table, &name, space, state, shared)?;
+        if kept {
+            state.update_meta(|m| {
+                for t in m.tables.iter_mut().filter(|t| t.oid == table.table.oid) {
+                    t.status = TableStatus::Loaded(at.get());
+                }
+            })?;
+        }
+        loaded.push(Loaded { table: *index, space, kept });
+    }
+    shared.metrics.snapshot_tables_remain(0);
+    loader.finish()?;
+    crate::failpoints::hit("loaded");
+    Ok((at, loaded))
+}
+
+fn load_table(t: &TableUse) -> LoadTable {
+    let mut columns: Vec<String> = t.columns.iter().map(|c| c.name.clone()).collect();
+    if t.partitioned() {
+        // The image of a partitioned table's row ends with its leaf.
+        columns.push("tableoid".into());
+    }
+    LoadTable { oid: t.table.oid, name: t.table.name.clone(), columns, partitioned: t.partitioned() }
+}
+
+/// How often the log and the metrics hear of rows.
+const REPORT_ROWS: u64 = 100_000;
+
+fn copy(
+    loader: &mut Loader,
+    table: &TableUse,
+    name: &str,
+    space: SpaceId,
+    state: &mut State,
+    shared: &Shared,
+) -> Result<(), Failure> {
+    let wanted = load_table(table);
+    let estimate = loader.estimated_rows(wanted.oid)?;
+    tracing::info!(table = name, estimated_rows = estimate, "loading");
+    let metrics: &Metrics = &shared.metrics;
+    let mut load = state.load();
+    let (mut key, mut bytes) = (Vec::new(), Vec::new());
+    let (mut rows, mut reported) = (0u64, 0u64);
+    loader.copy::<Failure>(&wanted, &mut |row| {
+        key.clear();
+        bytes.clear();
+        match &table.identity {
+            Some(identity) => image::write(identity.iter().map(|&i| row[i]), &mut key),
+            // Only the order matters: it is the order of evaluation.
+            None => key.extend_from_slice(&rows.to_be_bytes()),
+        }
+        image::write(row.iter().copied(), &mut bytes);
+        rows += 1;
+        load.put(space, &key, &bytes)?;
+        crate::failpoints::hit("load_row");
+        if rows - reported == REPORT_ROWS {
+            metrics.snapshot_rows_read(name, REPORT_ROWS);
+            reported = rows;
+            shared.loading(name, rows, estimate);
+            if shared.shutdown() {
+                return Err(Failure::ShutDown);
+            }
+        }
+        Ok(())
+    })?;
+    load.finish()?;
+    metrics.snapshot_rows_read(name, rows - reported);
+    shared.loading(name, rows, estimate);
+    tracing::info!(table = name, rows, "loaded");
+    Ok(())
+}
+
+fn tell(blockers: &[publication::Blocker]) {
+    for b in blockers {
+        tracing::warn!(pid = b.pid, prepared = b.prepared, role = b.role, seconds = b.running_seconds, "the load waits for an older transaction");
+    }
+}
+

@@ -1,0 +1,247 @@
+//! A project against a catalogue: plans, contracts, and the tables with what is kept of them.
+//!
+//! `check`, `explain`, `preview` and `run` all come through here, so they agree on what is wrong.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::capture::watch::Fingerprints;
+use crate::catalogue::{Catalogue, QualifiedName, ReplicaIdentity, Table, TableKind};
+use crate::config::{Config, OnError as OnErrorOverride};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::encode::{Contract, KeySchema, RenderOptions, Renderer, SourceFile};
+use crate::transform::source::{self, KeyFormat, OnError, TransformFile};
+use crate::transform::{self, Plan, UsedColumn};
+
+use super::codes;
+
+/// Raised whenever a function, a cast or an encoding answers otherwise than before: topics are then reconciled.
+const EVALUATOR: u32 = 1;
+
+pub struct Definition {
+    pub file: TransformFile,
+    /// With the prefix.
+    pub topic: String,
+    pub plan: Plan,
+    pub contract: Contract,
+    pub key: KeySchema,
+    pub renderer: Arc<Renderer>,
+    pub on_error: OnError,
+    /// Digest of SQL, contract, key schema and evaluator: what a topic's records were made by.
+    pub revision: String,
+}
+
+/// A table that transforms read.
+pub struct TableUse {
+    pub table: Table,
+    /// What transforms use and the identity, by attnum.
+    pub columns: Vec<UsedColumn>,
+    /// Indexes into `columns`; None: REPLICA IDENTITY FULL, nothing is kept.
+    pub identity: Option<Vec<usize>>,
+}
+
+pub struct Project {
+    pub definitions: Vec<Definition>,
+    pub tables: Vec<TableUse>,
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// What the header allows for the headers of one record: the fixed names with their longest values.
+const HEADER_ALLOWANCE: usize = 256;
+
+/// The tables that the files name, as `capture::catalogue::read` wants them.
+pub fn tables_named(files: &[TransformFile]) -> Vec<(Option<String>, String)> {
+    let mut named: Vec<_> = files
+        .iter()
+        .map(|f| (f.select.from.schema.as_ref().map(|s| s.text.clone()), f.select.from.name.text.clone()))
+        .collect();
+    named.sort();
+    named.dedup();
+    named
+}
+
+pub fn files(config: &Config) -> Result<Vec<TransformFile>, Vec<Diagnostic>> {
+    source::discover(&config.bridge.transforms)
+}
+
+impl Project {
+    /// Binds everything; all findings at once.
+    pub fn bind(config: &Config, files: Vec<TransformFile>, catalogue: &Catalogue) -> Result<Project, Vec<Diagnostic>> {
+        let mut findings = Vec::new();
+        let mut definitions = Vec::new();
+        for file in files {
+            match define(config, file, catalogue) {
+                Ok(d) => definitions.push(d),
+                Err(mut all) => findings.append(&mut all),
+            }
+        }
+        let tables = table_uses(&definitions, catalogue, &mut findings);
+        if findings.iter().any(|f| f.severity == Severity::Error) {
+            return Err(findings);
+        }
+        Ok(Project { definitions, tables, warnings: findings })
+    }
+
+    pub fn table_of(&self, d: &Definition) -> usize {
+        let oid = &d.plan.sources[0].table;
+        self.tables.iter().position(|t| t.table.name == *oid).unwrap_or_default()
+    }
+
+    /// Used columns per table, as the publication and the watch want them.
+    pub fn columns_used(&self) -> Vec<(QualifiedName, Vec<String>)> {
+        let names = |t: &TableUse| t.columns.iter().map(|c| c.name.clone()).collect();
+        self.tables.iter().map(|t| (t.table.name.clone(), names(t))).collect()
+    }
+
+    /// Digest over all definitions, for the progress record.
+    pub fn revision(&self) -> String {
+        let parts: Vec<&str> = self.definitions.iter().flat_map(|d| [d.topic.as_str(), d.revision.as_str()]).collect();
+        digest(&parts)
+    }
+}
+
+fn define(config: &Config, file: TransformFile, catalogue: &Catalogue) -> Result<Definition, Vec<Diagnostic>> {
+    let contract = read_contract(&file);
+    let plan = transform::bind(&file, catalogue);
+    let (plan, contract) = match (plan, contract) {
+        (Ok(plan), Ok(contract)) => (plan, contract),
+        (plan, contract) => {
+            let mut all = plan.err().unwrap_or_default();
+            all.extend(contract.err().unwrap_or_default());
+            return Err(all);
+        }
+    };
+    let key_text = match &file.key_avsc_path {
+        Some(path) => Some((path, std::fs::read_to_string(path).map_err(|e| vec![unreadable(path, &e)])?)),
+        None => None,
+    };
+    let key = match (file.header.key_format, &key_text) {
+        (KeyFormat::String, _) => KeySchema::String,
+        (KeyFormat::Avro, Some((path, text))) => KeySchema::from_file(path, text)?,
+        (KeyFormat::Avro, None) => KeySchema::derive(&plan, &contract)?,
+    };
+    let options = RenderOptions {
+        max_record: file.header.max_record as usize,
+        header_allowance: HEADER_ALLOWANCE,
+        from_default: file.header.from_default.clone(),
+        not_null: file.header.not_null.clone(),
+        header_outputs: file.header.event_id.iter().cloned().collect(),
+        sql: Some(SourceFile { path: file.path.clone(), text: file.text.clone() }),
+    };
+    let renderer = Arc::new(Renderer::new(&plan, &contract, &key, &options)?);
+    let topic = format!("{}{}", config.topics.prefix, file.header.topic);
+    let on_error = match config.topic_override(&file.header.topic).and_then(|o| o.on_error) {
+        Some(OnErrorOverride::Halt) => OnError::Halt,
+        Some(OnErrorOverride::DeadLetter) => OnError::DeadLetter,
+        None => file.header.on_error,
+    };
+    let key_part = key.text().unwrap_or("string");
+    let revision = digest(&[&file.text, contract.text(), key_part, &EVALUATOR.to_string()]);
+    Ok(Definition { file, topic, plan, contract, key, renderer, on_error, revision })
+}
+
+fn read_contract(file: &TransformFile) -> Result<Contract, Vec<Diagnostic>> {
+    let path = &file.avsc_path;
+    let text = std::fs::read_to_string(path).map_err(|e| vec![unreadable(path, &e)])?;
+    Contract::parse(path, &text)
+}
+
+fn unreadable(path: &std::path::Path, e: &std::io::Error) -> Diagnostic {
+    Diagnostic::error(codes::CONTRACT_UNREADABLE, format!("{} cannot be read: {e}", path.display()))
+        .help("every transform needs its contract beside it: NAME.avsc, or the header's `contract`")
+}
+
+/// Twelve hexadecimal digits: enough to tell revisions apart, short enough to type.
+fn digest(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    hash.finalize().iter().take(6).map(|b| format!("{b:02x}")).collect()
+}
+
+fn table_uses(definitions: &[Definition], catalogue: &Catalogue, findings: &mut Vec<Diagnostic>) -> Vec<TableUse> {
+    let mut used: BTreeMap<&QualifiedName, BTreeMap<i16, UsedColumn>> = BTreeMap::new();
+    for d in definitions {
+        for s in &d.plan.sources {
+            let columns = used.entry(&s.table).or_default();
+            columns.extend(s.columns.iter().map(|c| (c.attnum, c.clone())));
+        }
+    }
+    let mut uses = Vec::new();
+    for (name, mut columns) in used {
+        let Some(table) = catalogue.table(Some(&name.schema), &name.name) else { continue };
+        let identity = match identity(table) {
+            Identity::Full => None,
+            Identity::Columns(names) => {
+                for c in table.columns.iter().filter(|c| names.contains(&c.name)) {
+                    let used = UsedColumn { name: c.name.clone(), attnum: c.attnum, ty: c.ty.clone(), not_null: c.not_null };
+                    columns.entry(c.attnum).or_insert(used);
+                }
+                let place = |n: &String| columns.values().position(|c| c.name == *n);
+                Some(names.iter().filter_map(place).collect())
+            }
+            Identity::None => {
+                findings.push(
+                    Diagnostic::error(crate::capture::catalogue_codes::NO_IDENTITY, format!("{name} has no replica identity: once it is published, its UPDATEs and DELETEs would fail"))
+                        .help(format!("give it a primary key, or run ALTER TABLE {name} REPLICA IDENTITY FULL")),
+                );
+                continue;
+            }
+        };
+        uses.push(TableUse { table: table.clone(), columns: columns.into_values().collect(), identity });
+    }
+    uses
+}
+
+enum Identity {
+    Full,
+    Columns(Vec<String>),
+    None,
+}
+
+/// Of a partitioned table the leaves' identities count: they are what the stream sends.
+fn identity(table: &Table) -> Identity {
+    if table.kind == TableKind::Partitioned && !table.leaves.is_empty() {
+        if table.leaves.iter().all(|l| l.replica_identity == ReplicaIdentity::Full) {
+            return Identity::Full;
+        }
+        let by_key = Table { replica_identity: ReplicaIdentity::Default, ..table.clone() };
+        return by_key.identity_columns().map_or(Identity::None, |c| Identity::Columns(c.to_vec()));
+    }
+    match (&table.replica_identity, table.identity_columns()) {
+        (ReplicaIdentity::Full, _) => Identity::Full,
+        (_, Some(columns)) => Identity::Columns(columns.to_vec()),
+        (_, None) => Identity::None,
+    }
+}
+
+impl TableUse {
+    pub fn partitioned(&self) -> bool {
+        self.table.kind == TableKind::Partitioned
+    }
+
+    /// `pg_attribute`'s types of the columns, as the fingerprints have them.
+    pub fn types(&self, prints: &Fingerprints) -> Vec<(u32, i32)> {
+        let name = &self.table.name;
+        let found = prints.tables.iter().find(|t| t.schema == name.schema && t.name == name.name).and_then(|t| t.found.as_ref());
+        let of = |c: &UsedColumn| found.and_then(|f| f.columns.get(&c.name)).map_or((0, -1), |(_, oid, typmod)| (*oid, *typmod));
+        self.columns.iter().map(of).collect()
+    }
+
+    /// What must be equal for stored rows to be of use.
+    pub fn layout(&self, prints: &Fingerprints) -> String {
+        let columns: Vec<String> = self
+            .columns
+            .iter()
+            .zip(self.types(prints))
+            .map(|(c, (oid, typmod))| format!("{} {} {oid} {typmod}", c.name, c.attnum))
+            .collect();
+        let identity = self.identity.as_ref().map_or("full".to_owned(), |i| format!("{i:?}"));
+        let leaf = if self.partitioned() { " leaf" } else { "" };
+        format!("{}; {identity}{leaf}", columns.join(", "))
+    }
+}

@@ -1,0 +1,103 @@
+//! The watch beside the stream: the catalogue every ten seconds (I9), the slot for its metrics, and now and then the
+//! progress topic, because a process that was replaced while it slept learns it there (I4).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::capture::watch::{self, Consequence, Fingerprints};
+use crate::capture::{self, Connection, Mode, connect, slot};
+use crate::catalogue::QualifiedName;
+use crate::emit;
+use crate::metrics::WalStatus;
+
+use super::failure::Failure;
+use super::shared::Shared;
+
+pub struct Watch {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+pub struct Watched {
+    pub options: capture::Options,
+    pub emit_options: emit::Options,
+    pub generation: u64,
+    pub slot: String,
+    pub publication: String,
+    pub tables: Vec<(QualifiedName, Vec<String>)>,
+    pub baseline: Fingerprints,
+}
+
+const EVERY: Duration = Duration::from_secs(10);
+/// Every so many looks at the catalogue, one at the progress topic.
+const PROGRESS_EVERY: u32 = 3;
+
+impl Watch {
+    pub fn start(watched: Watched, shared: Arc<Shared>) -> std::io::Result<Watch> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::Builder::new().name("watch".into()).spawn(move || run(&watched, &shared, &stopped))?;
+        Ok(Watch { stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(w: &Watched, shared: &Shared, stop: &AtomicBool) {
+    let mut conn: Option<Connection> = None;
+    let mut looks = 0u32;
+    while !stop.load(Ordering::Acquire) {
+        if let Err(e) = look(w, shared, &mut conn) {
+            // The stream has the same server: it says what is wrong, and ends the session.
+            tracing::debug!(error = %e, "the watch could not look");
+            conn = None;
+        }
+        looks += 1;
+        if looks % PROGRESS_EVERY == 0
+            && let Ok(Some(newest)) = emit::newer_generation(&w.emit_options, w.generation)
+        {
+            let newest = Box::new(newest);
+            shared.report(Failure::Emit(emit::EmitError::Superseded { ours: w.generation, newest }));
+        }
+        // Only `drop` unparks.
+        std::thread::park_timeout(EVERY);
+    }
+}
+
+fn look(w: &Watched, shared: &Shared, conn: &mut Option<Connection>) -> Result<(), Failure> {
+    let conn = match conn {
+        Some(c) => c,
+        None => conn.insert(connect(&w.options, Mode::Sql)?),
+    };
+    let now = watch::read(conn, &w.publication, &w.tables)?;
+    if let Some(failure) = blind(&w.baseline, &now) {
+        shared.report(failure);
+    }
+    if let Some(s) = slot::read(conn, &w.slot)? {
+        let rows = conn.query("SELECT pg_current_wal_lsn() AS now")?;
+        let now = rows.single()?.text("now")?.parse::<crate::lsn::Lsn>().map_or(0, |l| l.0);
+        let behind = |l: Option<crate::lsn::Lsn>| l.map_or(0, |l| now.saturating_sub(l.0));
+        let status = s.wal_status.as_deref().and_then(WalStatus::of).unwrap_or(WalStatus::Reserved);
+        shared.metrics.slot_seen(status, behind(s.restart), behind(s.confirmed_flush), s.safe_wal_size);
+        shared.metrics.slot_held(s.active_pid.is_some());
+    }
+    Ok(())
+}
+
+/// The first difference that matters, if there is one.
+pub fn blind(old: &Fingerprints, new: &Fingerprints) -> Option<Failure> {
+    let findings = watch::compare(old, new);
+    let worst = findings.iter().find(|f| f.consequence == Consequence::PublicationGap).or(findings.first())?;
+    let publication = worst.consequence == Consequence::PublicationGap;
+    Some(Failure::Blind { what: worst.diagnostic.message.clone(), publication })
+}
