@@ -1,4 +1,5 @@
 //! Tests against real servers; the environment says where they are (`make test` sets it).
 
+mod capture_server;
 mod capture_stream;
 mod golden_recorder;
