@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! Tests against real services: one binary, one file per theme. `make test` starts the services and names them in the
 //! environment.
 
@@ -12,3 +13,10 @@ mod function_oracle;
 mod function_text;
 mod process;
 mod rooms;
+=======
+//! Tests against real servers; the environment says where they are (`make test` sets it).
+
+mod capture_server;
+mod capture_stream;
+mod golden_recorder;
+>>>>>>> conn
