@@ -314,6 +314,9 @@ fn keys_are_framed_records_and_large_records_are_errors() {
     assert_eq!(renderer.render(&Context::default(), &[&row], &mut out), Ok(Outcome::Entity));
     assert_eq!(out.key, [0, 0, 0, 0, 1, 14]);
     assert_eq!(out.value, [0, 0, 0, 0, 2, 14, 2, b'x']);
+    let key = KeySchema::derive(&plan(&[("id", ColumnType::plain(Type::Int8), true)]), &contract).unwrap();
+    assert_eq!(key.plain_json("id", &out.key).unwrap().to_string(), r#"{"id":7}"#);
+    assert_eq!(key.text().unwrap(), r#"{"type":"record","name":"x.RKey","fields":[{"name":"id","type":"long"}]}"#);
     renderer.max_record = 13;
     let error = renderer.render(&Context::default(), &[&row], &mut out).unwrap_err();
     assert_eq!(error.code, codes::ROW_TOO_LARGE);
@@ -364,4 +367,42 @@ fn plain_json_is_for_people() {
     assert_eq!(json(Type::Float8, r#""type":"double""#, "NaN"), r#""NaN""#);
     assert_eq!(json(Type::Float4, r#""type":"float""#, "0.1"), "0.1");
     assert_eq!(json(Type::Date, r#""type":{"type":"int","logicalType":"date"}"#, "2024-02-29"), r#""2024-02-29""#);
+}
+
+#[test]
+fn a_record_of_the_select_is_a_record_of_the_contract_or_json_text() {
+    let expr = |column: u16, ty: Type| Expr {
+        kind: ExprKind::Column { source: 0, column },
+        ty: ColumnType::plain(ty),
+        nullable: false,
+        span: Span::default(),
+    };
+    let mut plan = plan(&[("id", ColumnType::plain(Type::Int8), true), ("v", ColumnType::plain(Type::Jsonb), true)]);
+    let fields = vec![crate::transform::Field {
+        name: "n".into(),
+        shape: Shape::Scalar(expr(0, Type::Int8)),
+        span: Span::default(),
+    }];
+    plan.outputs[1].shape = Shape::Record { fields, json: expr(1, Type::Jsonb) };
+    let body = |field: &str, from_default: &[&str]| {
+        let contract = contract(field);
+        let key = KeySchema::derive(&plan, &contract).unwrap();
+        let options = RenderOptions {
+            max_record: 1000,
+            from_default: from_default.iter().map(|s| (*s).to_owned()).collect(),
+            ..RenderOptions::default()
+        };
+        let renderer = Renderer::new(&plan, &contract, &key, &options)?;
+        let mut out = Rendered::default();
+        let row = [Some(&b"7"[..]), Some(&b"{\"n\": 7}"[..])];
+        renderer.render(&Context::default(), &[&row], &mut out).unwrap();
+        Ok::<_, Vec<Diagnostic>>(out.body().to_vec())
+    };
+    let record = r#""type":["null",{"type":"record","name":"N","fields":[{"name":"n","type":"long"},{"name":"d","type":"int","default":3}]}]"#;
+    assert_eq!(body(record, &["v.d"]).unwrap(), [14, 2, 14, 6]);
+    assert_eq!(body(r#""type":"string""#, &[]).unwrap(), b"\x0e\x10{\"n\": 7}");
+    let findings = body(record, &[]).unwrap_err();
+    assert!(findings[0].to_string().contains("\"v.d\" has no output"), "{findings:?}");
+    let findings = body(r#""type":"string""#, &["v.d"]).unwrap_err();
+    assert_eq!(findings[0].code, codes::UNKNOWN_PATH);
 }
