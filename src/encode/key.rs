@@ -10,6 +10,8 @@ use crate::diagnostic::Diagnostic;
 use crate::encode::avro::{Avro, Record, RecordField, Special};
 use crate::encode::codes;
 use crate::encode::contract::Contract;
+use crate::encode::plain_json;
+use crate::encode::wire::{BodyError, FrameError, unframe};
 use crate::transform::Plan;
 
 #[derive(Debug, Clone)]
@@ -64,6 +66,22 @@ impl KeySchema {
             KeySchema::String => None,
         }
     }
+
+    /// The key as it stands in Kafka, as an object. `column` is the key column, for string keys.
+    pub fn plain_json(&self, column: &str, key: &[u8]) -> Result<serde_json::Value, KeyError> {
+        match self {
+            KeySchema::String => Ok(plain_json::string_key(column, key)),
+            KeySchema::Avro { record, .. } => Ok(plain_json::record(record, unframe(key)?.1)?),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    #[error("the key has no Confluent frame")]
+    Frame(#[from] FrameError),
+    #[error("the key is not one of its schema")]
+    Body(#[from] BodyError),
 }
 
 pub(crate) fn key_names(plan: &Plan) -> impl Iterator<Item = &str> {

@@ -29,7 +29,7 @@ pub mod wire;
 
 pub use compile::{RenderOptions, SourceFile};
 pub use contract::Contract;
-pub use key::KeySchema;
+pub use key::{KeyError, KeySchema};
 pub use partition::partition;
 pub use readback::{Readback, body_hash};
 pub use render::{Outcome, Rendered, Renderer, RowError};

@@ -209,3 +209,7 @@ impl fmt::Display for RowError {
 }
 
 impl std::error::Error for RowError {}
+
+#[cfg(test)]
+#[path = "render/tests.rs"]
+mod tests;

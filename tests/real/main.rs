@@ -1,4 +1,5 @@
 <<<<<<< HEAD
+<<<<<<< HEAD
 //! Tests against real services: one binary, one file per theme. `make test` starts the services and names them in the
 //! environment.
 
@@ -20,3 +21,7 @@ mod capture_server;
 mod capture_stream;
 mod golden_recorder;
 >>>>>>> conn
+=======
+fn main() {}
+mod registry;
+>>>>>>> enc
