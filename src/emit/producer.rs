@@ -132,7 +132,7 @@ impl Producer {
         let fixed = [
             (V::RD_KAFKA_VTYPE_RKT, U { rkt: topic.handle.as_ptr() }),
             (V::RD_KAFKA_VTYPE_PARTITION, U { i32_: record.partition }),
-            (V::RD_KAFKA_VTYPE_MSGFLAGS, U { i: native::RD_KAFKA_MSG_F_COPY as i32 }),
+            (V::RD_KAFKA_VTYPE_MSGFLAGS, U { i: native::RD_KAFKA_MSG_F_COPY }),
             (V::RD_KAFKA_VTYPE_VALUE, bytes(record.value)),
             (V::RD_KAFKA_VTYPE_KEY, bytes(Some(record.key))),
             (V::RD_KAFKA_VTYPE_TIMESTAMP, U { i64_: record.timestamp }),
