@@ -127,6 +127,13 @@ struct Writer {
     start: Instant,
 }
 
+/// What an open transaction does next.
+enum Join {
+    Write(Batch),
+    Close,
+    Abandoned,
+}
+
 /// The open transaction's account.
 #[derive(Default)]
 struct Group {
@@ -172,7 +179,7 @@ impl Writer {
                 return Ok(None);
             }
             self.session.producer.poll();
-            if let Some(fatal) = self.session.producer.fatal() {
+            if let Some(fatal) = self.session.producer.fatal("waiting for work") {
                 return Err(fatal);
             }
         }
@@ -187,25 +194,27 @@ impl Writer {
             ..Group::default()
         };
         self.write(first, deadline)?;
-        while let Some(batch) = self.join()? {
-            self.write(batch, deadline)?;
+        loop {
+            match self.join() {
+                Join::Write(batch) => self.write(batch, deadline)?,
+                Join::Close => break,
+                // Its records stay uncommitted: the next take-over aborts them.
+                Join::Abandoned => return Ok(None),
+            }
         }
         self.close(opened, deadline).map(Some)
     }
 
-    /// The next batch of this transaction; None when it is time to commit.
-    fn join(&self) -> Result<Option<Batch>, EmitError> {
-        let now = Instant::now();
-        let mut waiting = self.queue.wait(now);
+    fn join(&self) -> Join {
+        let mut waiting = self.queue.wait(Instant::now());
         loop {
             if self.queue.is_stopped() {
-                // Abandoned: whatever error, the transaction must not be committed.
-                return Err(EmitError::Batch { what: "abandoned".to_owned() });
+                return Join::Abandoned;
             }
             match self.grouping.next(self.start.elapsed(), waiting) {
-                Next::Take => return Ok(self.queue.take()),
-                Next::Commit => return Ok(None),
-                Next::Wait { .. } if self.queue.is_closed() => return Ok(None),
+                Next::Take => return self.queue.take().map_or(Join::Abandoned, Join::Write),
+                Next::Commit => return Join::Close,
+                Next::Wait { .. } if self.queue.is_closed() => return Join::Close,
                 Next::Wait { until } => waiting = self.queue.wait(self.start + until),
             }
         }

@@ -132,7 +132,7 @@ impl Producer {
         let fixed = [
             (V::RD_KAFKA_VTYPE_RKT, U { rkt: topic.handle.as_ptr() }),
             (V::RD_KAFKA_VTYPE_PARTITION, U { i32_: record.partition }),
-            (V::RD_KAFKA_VTYPE_MSGFLAGS, U { i: native::RD_KAFKA_MSG_F_COPY as i32 }),
+            (V::RD_KAFKA_VTYPE_MSGFLAGS, U { i: native::RD_KAFKA_MSG_F_COPY }),
             (V::RD_KAFKA_VTYPE_VALUE, bytes(record.value)),
             (V::RD_KAFKA_VTYPE_KEY, bytes(Some(record.key))),
             (V::RD_KAFKA_VTYPE_TIMESTAMP, U { i64_: record.timestamp }),
@@ -193,9 +193,9 @@ impl Producer {
     }
 
     /// The producer cannot be used any more: fenced while idle, say.
-    pub fn fatal(&self) -> Option<EmitError> {
+    pub fn fatal(&self, action: &'static str) -> Option<EmitError> {
         let (code, _) = self.client.client().fatal_error()?;
-        Some(EmitError::doubtful("idle", KafkaError::Global(code)))
+        Some(EmitError::doubtful(action, KafkaError::Global(code)))
     }
 
     fn native_flush(&self, timeout: Duration) -> RDKafkaRespErr {
@@ -206,7 +206,14 @@ impl Producer {
     }
 
     fn check_reports(&self, action: &'static str) -> Result<(), EmitError> {
-        match self.client.client().context().take() {
+        let failure = self.client.client().context().take();
+        // A fence purges what was queued: the records only say that they were purged.
+        if failure.is_some()
+            && let Some(fatal) = self.fatal(action)
+        {
+            return Err(fatal);
+        }
+        match failure {
             None => Ok(()),
             Some(f) if f.code == RDKafkaErrorCode::MessageSizeTooLarge => {
                 Err(EmitError::TooLarge { topic: f.topic, partition: f.partition, key: f.key, bytes: f.bytes })

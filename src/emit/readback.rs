@@ -47,7 +47,7 @@ pub fn read(
             *next = m.offset() + 1;
         }
         reading.records += 1;
-        if reading.records % 10_000 == 0 {
+        if reading.records.is_multiple_of(10_000) {
             progress(reading);
         }
         each(Record {

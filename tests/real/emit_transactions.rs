@@ -11,7 +11,10 @@ use pgspine::emit::{
 };
 use pgspine::lsn::{EndLsn, Lsn};
 use pgspine::record::{Origin, OutputBatch, OutputRecord, TopicId};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{Headers, Message};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{Offset, TopicPartitionList};
 
 /// Topics of a test's own, deleted when it ends.
 struct Bridge {
@@ -145,6 +148,55 @@ fn records_of_all_topics_and_progress_commit_together() {
     assert_eq!((session.generation(), session.committed().end_lsn()), (2, EndLsn::new(0x30)));
 }
 
+/// With a consumer that knows nothing of ours.
+#[test]
+fn a_record_carries_its_headers_and_a_time_that_is_not_in_the_future() {
+    let bridge = Bridge::new("headers", 1);
+    let (emitter, answers, _) = bridge.start(None);
+    let mut both = batch(0x16B3748, &[(0, "k", Some("v")), (0, "gone", None)]);
+    both.output.records[1].timestamp = 1_700_000_000_000;
+    emitter.send(both).unwrap();
+    committed(&answers);
+    let consumer: BaseConsumer = rdkafka::ClientConfig::new()
+        .set("bootstrap.servers", &bridge.options.bootstrap_servers)
+        .set("group.id", &bridge.options.bridge)
+        .create()
+        .unwrap();
+    let mut from = TopicPartitionList::new();
+    from.add_partition_offset(&bridge.options.topics[0].name, 0, Offset::Beginning).unwrap();
+    consumer.assign(&from).unwrap();
+    let next = || consumer.poll(Duration::from_secs(30)).unwrap().unwrap();
+    let (first, second) = (next(), next());
+    let text: Vec<_> = first
+        .headers()
+        .unwrap()
+        .iter()
+        .map(|h| format!("{}={}", h.key, std::str::from_utf8(h.value.unwrap()).unwrap()))
+        .collect();
+    assert_eq!(text, ["pgspine-lsn=0/16B3748", "pgspine-seq=0", "pgspine-origin=stream"]);
+    assert!(first.timestamp().to_millis().unwrap() <= pgspine::clock::now_millis());
+    assert_eq!((second.key(), second.payload()), (Some(b"gone".as_slice()), None));
+    assert_eq!(second.timestamp().to_millis(), Some(1_700_000_000_000));
+}
+
+#[test]
+fn progress_is_found_behind_a_thousand_records_of_others() {
+    let bridge = Bridge::new("noise", 1);
+    let (emitter, answers, _) = bridge.start(None);
+    emitter.send(batch(5, &[])).unwrap();
+    emitter.finish();
+    committed(&answers);
+    let noise: BaseProducer =
+        rdkafka::ClientConfig::new().set("bootstrap.servers", &bridge.options.bootstrap_servers).create().unwrap();
+    let longer = format!("{}/x", bridge.options.bridge);
+    for i in 0..1000 {
+        let key = if i % 2 == 0 { "other" } else { &longer };
+        noise.send(BaseRecord::to(&bridge.options.progress_topic).key(key).payload("no json").partition(0)).unwrap();
+    }
+    noise.flush(Duration::from_secs(30)).unwrap();
+    assert_eq!(progress::newest_at_true_end(&bridge.options).unwrap().unwrap().end_lsn, EndLsn::new(5));
+}
+
 #[test]
 fn what_waits_shares_a_transaction_and_nothing_is_lost() {
     let bridge = Bridge::new("group", 1);
@@ -172,16 +224,18 @@ fn what_waits_shares_a_transaction_and_nothing_is_lost() {
 fn a_commit_takes_no_steps_of_a_tenth_of_a_second() {
     let bridge = Bridge::new("latency", 1);
     let (emitter, answers, _) = bridge.start(None);
-    let mut times: Vec<(Duration, Duration)> = (1..=50u64)
+    let (mut whole, mut closing): (Vec<_>, Vec<_>) = (1..=100u64)
         .map(|i| {
             let sent = Instant::now();
             emitter.send(batch(i, &[(0, "k", Some("v"))])).unwrap();
             let commit = committed(&answers);
             (sent.elapsed(), commit.closing)
         })
-        .collect();
-    times.sort();
-    eprintln!("sent → committed, of which closing: p50 {:?}, p90 {:?}, worst {:?}", times[25], times[45], times[49]);
+        .unzip();
+    whole.sort();
+    closing.sort();
+    eprintln!("sent → committed: p50 {:?}, p90 {:?}, worst {:?}", whole[50], whole[90], whole[99]);
+    eprintln!("of which closing: p50 {:?}, p90 {:?}, worst {:?}", closing[50], closing[90], closing[99]);
 }
 
 #[test]
@@ -271,6 +325,19 @@ fn a_record_that_is_too_large_is_named() {
     assert_eq!(error.remedy(), Remedy::Row);
     drop(Session::take_over(bridge.options.clone(), None).unwrap());
     assert_eq!(bridge.fold(0), BTreeMap::new());
+}
+
+/// What was not committed stays invisible, and the sender learns that nobody takes any more.
+#[test]
+fn an_abandoned_emitter_commits_nothing_more() {
+    let bridge = Bridge::new("abandon", 1);
+    let (emitter, answers, generation) = bridge.start(None);
+    emitter.send(batch(1, &[(0, "k", Some("kept"))])).unwrap();
+    committed(&answers);
+    emitter.abandon();
+    assert!(answers.iter().next().is_none());
+    let (session, found) = Session::take_over(bridge.options.clone(), Some(generation)).unwrap();
+    assert_eq!((found.unwrap().end_lsn, session.generation()), (EndLsn::new(1), generation + 1));
 }
 
 #[test]
