@@ -393,5 +393,9 @@ fn limited<'a>(call: &Call<'_>, interval: Interval) -> Answer<'a> {
     }
     let precision = call.typmod & 0xffff;
     let micros = times::round(interval.micros, if precision > 6 { -1 } else { precision });
+    // `round` stops at the end of the range; version 15 would go on from its other end.
+    if micros.abs_diff(interval.micros) > 500_000 || (micros > 0) != (interval.micros > 0) && micros != 0 {
+        return Err(error("22008", "interval out of range"));
+    }
     Ok(Value::Interval(Interval { micros, ..interval }))
 }
