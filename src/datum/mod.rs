@@ -14,6 +14,7 @@ pub mod date;
 pub mod float;
 pub mod integer;
 pub mod interval;
+pub mod json;
 pub mod numeric;
 pub mod time;
 pub mod timestamp;

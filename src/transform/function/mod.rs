@@ -7,6 +7,8 @@ use std::fmt;
 
 pub mod case;
 mod declare;
+pub mod json;
+pub mod jsonb_build;
 pub mod like;
 pub mod signatures;
 pub mod text;

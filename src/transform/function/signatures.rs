@@ -11,8 +11,14 @@ use super::{Arg, CastContext, Function, Kind, Returns, Volatility};
 use crate::catalogue::Type;
 
 /// Every file's functions. The order says nothing.
-pub(super) static IMPLEMENTED: &[&[Function]] =
-    &[super::case::FUNCTIONS, super::like::FUNCTIONS, super::text::FUNCTIONS, super::text_cut::FUNCTIONS];
+pub(super) static IMPLEMENTED: &[&[Function]] = &[
+    super::case::FUNCTIONS,
+    super::json::FUNCTIONS,
+    super::jsonb_build::FUNCTIONS,
+    super::like::FUNCTIONS,
+    super::text::FUNCTIONS,
+    super::text_cut::FUNCTIONS,
+];
 
 const TSV: &str = include_str!("signatures.tsv");
 const REFUSED: &str = "this overload cannot be computed exactly as PostgreSQL does; cast the arguments to a supported type, or leave it to a generated column";
