@@ -295,7 +295,7 @@ fn unpadded<'a>(call: &Call<'_>, args: &mut [Value<'a>]) -> Answer<'a> {
 }
 
 fn text_to_name<'a>(call: &Call<'_>, args: &mut [Value<'a>]) -> Answer<'a> {
-    let padded = *arg_type(call, 0)? == Type::Bpchar;
+    let padded = arg_type(call, 0)?.ty == Type::Bpchar;
     let end = |t: &str| if padded { name(t).trim_end_matches(' ').len() } else { name(t).len() };
     Ok(Value::Text(cut(text(args, 0)?, end)))
 }

@@ -11,6 +11,8 @@ pub mod cast;
 pub mod comparison;
 mod declare;
 pub mod float;
+pub mod json;
+pub mod jsonb_build;
 pub mod like;
 pub mod math;
 pub mod signatures;

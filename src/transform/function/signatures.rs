@@ -17,6 +17,8 @@ pub(super) static IMPLEMENTED: &[&[Function]] = &[
     super::cast::FUNCTIONS,
     super::comparison::FUNCTIONS,
     super::float::FUNCTIONS,
+    super::json::FUNCTIONS,
+    super::jsonb_build::FUNCTIONS,
     super::like::FUNCTIONS,
     super::math::FUNCTIONS,
     super::text::FUNCTIONS,
