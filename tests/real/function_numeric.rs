@@ -91,6 +91,23 @@ fn input_for(f: &Function, arg: Arg, rng: &mut fastrand::Rng) -> Option<String> 
 }
 
 #[test]
+fn the_signatures_are_those_of_the_server() {
+    let mut client = Oracle::connect().client;
+    let version: String = client.query_one("SHOW server_version_num", &[]).expect("a version").get(0);
+    if !version.starts_with("15") {
+        // The file is of 15; later versions only add to it.
+        return;
+    }
+    let query = include_str!("signatures.sql").trim().trim_end_matches(';').to_owned();
+    let query = format!("SELECT concat_ws(E'\\t', a, b, c, d, e, f, g) FROM ({query}) AS s(a, b, c, d, e, f, g)");
+    let mut server: Vec<String> = client.query(&query, &[]).expect("the catalogue").iter().map(|r| r.get(0)).collect();
+    let mut file: Vec<&str> = include_str!("../../src/transform/function/signatures.tsv").lines().collect();
+    server.sort();
+    file.sort();
+    assert_eq!(server, file);
+}
+
+#[test]
 fn integers_answer_as_postgres() {
     check_file(function::arithmetic::FUNCTIONS, &[]);
 }
@@ -113,6 +130,7 @@ fn comparisons_answer_as_postgres() {
 #[test]
 fn casts_answer_as_postgres() {
     check_file(function::cast::FUNCTIONS, &[]);
+    check_file(function::cast_json::FUNCTIONS, &[]);
 }
 
 #[test]

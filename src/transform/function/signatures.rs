@@ -15,6 +15,7 @@ pub(super) static IMPLEMENTED: &[&[Function]] = &[
     super::arithmetic::FUNCTIONS,
     super::case::FUNCTIONS,
     super::cast::FUNCTIONS,
+    super::cast_json::FUNCTIONS,
     super::comparison::FUNCTIONS,
     super::float::FUNCTIONS,
     super::json::FUNCTIONS,
