@@ -15,6 +15,7 @@ pub mod float;
 pub mod input;
 pub mod integer;
 pub mod interval;
+pub mod json;
 pub mod numeric;
 pub mod time;
 pub mod timestamp;

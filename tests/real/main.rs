@@ -1,5 +1,6 @@
 <<<<<<< HEAD
 <<<<<<< HEAD
+<<<<<<< HEAD
 //! Tests against real services: one binary, one file per theme. `make test` starts the services and names them in the
 //! environment.
 
@@ -25,3 +26,11 @@ mod golden_recorder;
 fn main() {}
 mod registry;
 >>>>>>> enc
+=======
+//! Tests against real servers; the environment says where they are (`make test` sets it).
+
+mod differential;
+mod function_numeric;
+mod function_oracle;
+mod function_text;
+>>>>>>> num

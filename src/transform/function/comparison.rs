@@ -70,7 +70,7 @@ impl Compare for Padded {
 
 impl Compare for Labels {
     fn compare(call: &Call<'_>, a: &Value<'_>, b: &Value<'_>) -> Result<Ordering, EvalError> {
-        compare_as(arg_type(call, 0)?, a, b)
+        compare_as(&arg_type(call, 0)?.ty, a, b)
     }
 }
 
@@ -173,7 +173,7 @@ fn arrays_differ<'a>(call: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a
 
 /// Bounds, dimensions and elements have to be the same; NULL equals NULL.
 fn array_equality(call: &Call<'_>, args: &[Value<'_>]) -> Result<bool, EvalError> {
-    let ([Value::Array(a), Value::Array(b)], Type::Array(element)) = (args, arg_type(call, 0)?) else {
+    let ([Value::Array(a), Value::Array(b)], Type::Array(element)) = (args, &arg_type(call, 0)?.ty) else {
         return Err(unlike());
     };
     let ty = ColumnType::plain((**element).clone());

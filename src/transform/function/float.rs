@@ -178,6 +178,9 @@ fn sqrt<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Answer<'a> {
 
 fn power<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Answer<'a> {
     let (base, exponent) = (float(args, 0)?, float(args, 1)?);
+    if base.is_nan() || exponent.is_nan() {
+        return Ok(Value::Float8(base.powf(exponent)));
+    }
     if base == 0.0 && exponent < 0.0 {
         return Err(error("2201F", "zero raised to a negative power is undefined"));
     }
