@@ -1,3 +1,5 @@
+mod function_datetime;
+mod function_json;
 mod function_oracle;
 mod function_text;
 

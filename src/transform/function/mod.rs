@@ -6,6 +6,9 @@
 use std::fmt;
 
 pub mod case;
+pub mod datetime;
+pub mod datetime_field;
+mod datetime_unit;
 mod declare;
 pub mod json;
 pub mod jsonb_build;

@@ -13,7 +13,7 @@ use crate::catalogue::Type;
 /// Every file's functions. The order says nothing.
 pub(super) static IMPLEMENTED: &[&[Function]] = &[
     super::case::FUNCTIONS,
-    super::json::FUNCTIONS,
+    super::datetime::FUNCTIONS, super::datetime_field::FUNCTIONS, super::json::FUNCTIONS,
     super::jsonb_build::FUNCTIONS,
     super::like::FUNCTIONS,
     super::text::FUNCTIONS,
