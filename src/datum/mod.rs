@@ -12,6 +12,7 @@ pub mod bytea;
 pub mod calendar;
 pub mod date;
 pub mod float;
+pub mod input;
 pub mod integer;
 pub mod interval;
 pub mod json;

@@ -201,11 +201,7 @@ fn difference<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, Eva
         return Err(error("22008", "cannot subtract infinite timestamps"));
     }
     let micros = a.checked_sub(b).ok_or_else(interval_range)?;
-    Ok(Value::Interval(Interval {
-        months: 0,
-        days: (micros / MICROS_PER_DAY) as i32,
-        micros: micros % MICROS_PER_DAY,
-    }))
+    Ok(Value::Interval(Interval { months: 0, days: (micros / MICROS_PER_DAY) as i32, micros: micros % MICROS_PER_DAY }))
 }
 
 fn clock(micros: i64) -> Value<'static> {

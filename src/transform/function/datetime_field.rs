@@ -235,9 +235,7 @@ fn truncate<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, EvalE
         Unit::Minute => down(60 * SECOND),
         Unit::Hour => down(3600 * SECOND),
         Unit::Day => days * MICROS_PER_DAY,
-        Unit::Week => {
-            (days - weekday(days)).checked_mul(MICROS_PER_DAY).ok_or_else(out_of_range)?
-        }
+        Unit::Week => (days - weekday(days)).checked_mul(MICROS_PER_DAY).ok_or_else(out_of_range)?,
         Unit::Month => first(year, month),
         Unit::Quarter => first(year, (month - 1) / 3 * 3 + 1),
         Unit::Year => first(year, 1),
