@@ -19,12 +19,29 @@ pub struct CommitInfo {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Change<'a> {
     Relation(Relation),
-    Insert { relation: Oid, new: Tuple<'a> },
-    Update { relation: Oid, old: OldTuple<'a>, new: Tuple<'a> },
-    Delete { relation: Oid, old: OldTuple<'a> },
-    Truncate { relations: Vec<Oid>, cascade: bool, restart_identity: bool },
+    Insert {
+        relation: Oid,
+        new: Tuple<'a>,
+    },
+    Update {
+        relation: Oid,
+        old: OldTuple<'a>,
+        new: Tuple<'a>,
+    },
+    Delete {
+        relation: Oid,
+        old: OldTuple<'a>,
+    },
+    Truncate {
+        relations: Vec<Oid>,
+        cascade: bool,
+        restart_identity: bool,
+    },
     /// `pg_logical_emit_message`, transactional.
-    Message { prefix: &'a str, content: &'a [u8] },
+    Message {
+        prefix: &'a str,
+        content: &'a [u8],
+    },
 }
 
 /// The old tuple of an UPDATE or DELETE.

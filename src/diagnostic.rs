@@ -133,9 +133,14 @@ mod tests {
     fn the_caret_stands_under_the_place() {
         let text = "SELECT a,\n\té.b FROM t";
         let at = text.find('b').unwrap() as u32;
-        let d = Diagnostic::error(Code(1001), "no column b")
-            .help("write c")
-            .at(Place::of("t.sql", text, Span { start: at, end: at + 1 }));
-        assert_eq!(d.to_string(), "t.sql:2:4: error[PGS1001]: no column b\n2 | \té.b FROM t\n  | \t  ^\n  help: write c");
+        let d = Diagnostic::error(Code(1001), "no column b").help("write c").at(Place::of(
+            "t.sql",
+            text,
+            Span { start: at, end: at + 1 },
+        ));
+        assert_eq!(
+            d.to_string(),
+            "t.sql:2:4: error[PGS1001]: no column b\n2 | \té.b FROM t\n  | \t  ^\n  help: write c"
+        );
     }
 }

@@ -22,14 +22,14 @@ pub mod relation;
 pub mod row;
 
 // The journey of one change.
-pub mod capture;
-pub mod decode;
 pub mod assemble;
-pub mod transform;
-pub mod encode;
-pub mod emit;
-pub mod state;
+pub mod capture;
 pub mod confirm;
+pub mod decode;
+pub mod emit;
+pub mod encode;
+pub mod state;
+pub mod transform;
 
 // Around it.
 pub mod cli;

@@ -5,7 +5,14 @@
 
 use std::fmt;
 
-use crate::catalogue::ColumnType;
+pub mod case;
+mod declare;
+pub mod like;
+pub mod signatures;
+pub mod text;
+pub mod text_cut;
+
+use crate::catalogue::{ColumnType, Type};
 use crate::datum::Value;
 
 /// One overload.
@@ -145,7 +152,18 @@ impl fmt::Debug for Function {
     }
 }
 
-/// All overloads of a function's name, an operator's symbol, or of the casts.
-pub fn candidates(_kind: Kind, _name: &str) -> Vec<&'static Function> {
-    Vec::new()
+/// All overloads of a function's name, of an operator's symbol, or the cast `from->to` (see [`cast_name`]; the context
+/// in `kind` is not looked at).
+pub fn candidates(kind: Kind, name: &str) -> Vec<&'static Function> {
+    signatures::lookup(kind, name).to_vec()
+}
+
+/// The cast from one type to another, if PostgreSQL has one; between text and anything it has one through the text form.
+pub fn cast(from: &Type, to: &Type) -> Option<&'static Function> {
+    signatures::lookup(Kind::Cast(CastContext::Explicit), &cast_name(from, to)).first().copied()
+}
+
+/// The name that a cast has here: `int4->text`, `anyenum->text`, `text->anyarray`.
+pub fn cast_name(from: &Type, to: &Type) -> String {
+    format!("{}->{}", Arg::of(from).name(), Arg::of(to).name())
 }
