@@ -47,9 +47,11 @@ impl Binder<'_> {
             types::Unresolved::Unknown => self
                 .error(codes::UNKNOWN_TYPE, written.span, format!("type \"{}\" does not exist", written.name))
                 .help("user-defined types are known when a column of the used tables has them"),
-            types::Unresolved::Modifier(why) => {
-                self.error(codes::UNKNOWN_TYPE, written.span, format!("this modifier of {} is not allowed: {why}", written.name))
-            }
+            types::Unresolved::Modifier(why) => self.error(
+                codes::UNKNOWN_TYPE,
+                written.span,
+                format!("this modifier of {} is not allowed: {why}", written.name),
+            ),
             types::Unresolved::Domain(name) => self
                 .error(codes::NOT_EXACT, written.span, format!("a cast to the domain {name} is not supported"))
                 .help("cast to the domain's base type"),
@@ -70,7 +72,12 @@ impl Binder<'_> {
     /// The length coercion: `T->T` with the modifier.
     fn length(&self, expr: Expr, target: &ColumnType, span: Span) -> Bound<Expr> {
         let Some(f) = function::cast(&target.ty, &target.ty) else {
-            return Err(self.no_cast(&target.ty, &target.ty, span, "the modifier of this type is not supported in a cast"));
+            return Err(self.no_cast(
+                &target.ty,
+                &target.ty,
+                span,
+                "the modifier of this type is not supported in a cast",
+            ));
         };
         self.usable(f, span)?;
         Ok(call(f, vec![expr], target.clone(), span))
@@ -95,7 +102,9 @@ impl Binder<'_> {
             return Ok(relabel(expr, target));
         }
         let found = match (&expr.ty.ty, target) {
-            (Type::Other(_), _) | (_, Type::Other(_)) => function::candidates(Kind::Cast(context), &format!("{from}->{to}")).first().copied(),
+            (Type::Other(_), _) | (_, Type::Other(_)) => {
+                function::candidates(Kind::Cast(context), &format!("{from}->{to}")).first().copied()
+            }
             (from, to) => function::cast(from, to),
         };
         let allowed = match context {

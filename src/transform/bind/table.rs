@@ -2,10 +2,10 @@
 
 use super::{Binder, Bound, codes};
 use crate::catalogue::{Column, Table, TableKind, quote_ident};
+use crate::diagnostic::Span;
 use crate::transform::nearest;
 use crate::transform::parse::ast::{Name, TableRef};
 use crate::transform::plan::{Expr, ExprKind};
-use crate::diagnostic::Span;
 
 const SYSTEM: &[&str] = &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
 
@@ -85,13 +85,17 @@ impl<'b> Binder<'b> {
             [] => true,
             [alias] => alias.text == self.alias,
             // Behind an alias the table's own name is hidden.
-            [schema, name] => schema.text == table.name.schema && name.text == table.name.name && self.alias == name.text,
+            [schema, name] => {
+                schema.text == table.name.schema && name.text == table.name.name && self.alias == name.text
+            }
             _ => false,
         };
         let (Some(first), Some(last), false) = (names.first(), names.last(), right) else { return Ok(()) };
         let span = Span { start: first.span.start, end: last.span.end };
         let message = format!("missing FROM-clause entry for table \"{}\"", last.text);
-        Err(self.error(codes::UNKNOWN_TABLE, span, message).help(format!("the root is called {} here", quote_ident(&self.alias))))
+        Err(self
+            .error(codes::UNKNOWN_TABLE, span, message)
+            .help(format!("the root is called {} here", quote_ident(&self.alias))))
     }
 
     fn no_column(&self, table: &Table, column: &Name, bare: bool, span: Span) -> crate::diagnostic::Diagnostic {
