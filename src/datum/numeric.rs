@@ -257,6 +257,9 @@ impl Mantissa {
     }
 
     pub(crate) fn times_pow10(&self, power: u32) -> Mantissa {
+        if self.is_zero() {
+            return Mantissa::Small(0);
+        }
         if let Mantissa::Small(m) = self
             && let Some(product) = 10i128.checked_pow(power).and_then(|p| m.checked_mul(p))
         {
@@ -307,3 +310,6 @@ impl Mantissa {
 pub(crate) fn pow10(power: u32) -> BigInt {
     BigInt::from(10).pow(power)
 }
+
+#[cfg(test)]
+mod tests;

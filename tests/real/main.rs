@@ -2,3 +2,5 @@
 
 mod differential;
 mod function_numeric;
+mod function_oracle;
+mod function_text;

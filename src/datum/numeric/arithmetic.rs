@@ -5,15 +5,15 @@ use num_integer::Integer;
 use num_traits::{Signed, Zero};
 
 use super::Numeric::{Finite, Infinity, NaN, NegInfinity};
-use super::{Decimal, MAX_SCALE, Mantissa, Numeric, NumericError, pow10};
+use super::{Decimal, MAX_INTEGER_DIGITS, MAX_SCALE, Mantissa, Numeric, NumericError, pow10};
 
 type Answer = Result<Numeric, NumericError>;
 
 /// `NUMERIC_MIN_SIG_DIGITS`, and `NUMERIC_MAX_DISPLAY_SCALE`: what a quotient or a root shows at least and at most.
 pub(super) const MIN_SIGNIFICANT: i64 = 16;
 pub(super) const MAX_DISPLAY_SCALE: i64 = 1000;
-/// `NUMERIC_MAX_RESULT_SCALE`: what `round` and `trunc` take for their second argument at most.
-const MAX_ROUND_SCALE: i64 = 2000;
+/// Left of this place nothing is left of any value but what rounds up to an overflow.
+const MIN_PLACE: i64 = -MAX_INTEGER_DIGITS - 1;
 
 impl Numeric {
     pub fn add(&self, other: &Numeric) -> Answer {
@@ -155,7 +155,7 @@ impl Numeric {
 
     fn cut(&self, place: i64, round: bool) -> Answer {
         let Finite(d) = self else { return Ok(self.clone()) };
-        let place = place.clamp(-MAX_ROUND_SCALE, MAX_ROUND_SCALE);
+        let place = place.clamp(MIN_PLACE, MAX_SCALE);
         let drop = i64::from(d.scale) - place;
         if drop <= 0 {
             return Numeric::checked(d.mantissa.times_pow10(-drop as u32), place);

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Arg, Call, Eval, EvalError, Function, Kind, Returns, Volatility};
-use crate::catalogue::Type;
+use crate::catalogue::ColumnType;
 use crate::datum::{Interval, Value};
 
 /// A strict, immutable function.
@@ -132,22 +132,10 @@ pub(super) fn interval(args: &[Value<'_>], i: usize) -> Result<Interval, EvalErr
 }
 
 /// The static type of an argument, where the caller has one.
-pub(super) fn arg_type<'c>(call: &Call<'c>, i: usize) -> Result<&'c Type, EvalError> {
-    call.arg_types.get(i).map(|t| &t.ty).ok_or_else(|| mismatch(i, "a typed one"))
+pub(super) fn arg_type<'c>(call: &Call<'c>, i: usize) -> Result<&'c ColumnType, EvalError> {
+    call.arg_types.get(i).ok_or_else(|| mismatch(i, "a typed one"))
 }
 
 pub(super) fn owned<'a>(text: impl Into<String>) -> Result<Value<'a>, EvalError> {
     Ok(Value::Text(Cow::Owned(text.into())))
-}
-
-/// What the type's output function writes.
-pub(super) fn output(value: &Value<'_>, ty: &Type, out: &mut String) -> Result<(), EvalError> {
-    match value {
-        Value::Null => {}
-        Value::Bool(b) => out.push(if *b { 't' } else { 'f' }),
-        Value::Int(n) => out.push_str(&n.to_string()),
-        Value::Text(t) | Value::Json(t) | Value::Jsonb(t) | Value::Array(t) => out.push_str(t),
-        _ => return Err(error("XX000", format!("no output form for {ty:?}"))),
-    }
-    Ok(())
 }

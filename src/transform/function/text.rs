@@ -9,7 +9,7 @@ use super::Arg::{Any, Bpchar, Bytea, Int4, Int8, Name, Other, Text};
 use super::declare::*;
 use super::{Arg, Call, EvalError, Function};
 use crate::catalogue::Type;
-use crate::datum::Value;
+use crate::datum::{self, Value};
 
 const ARRAYS: &str = "arrays are not joined; publish the columns one by one";
 const BITS: &str = "bit strings are held as text only; cast the column to text";
@@ -97,10 +97,11 @@ fn concat_text<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, Ev
 fn concat_any<'a>(call: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, EvalError> {
     let mut joined = String::new();
     for (i, value) in args.iter().enumerate() {
-        match (arg_type(call, i)?, value) {
+        let ty = arg_type(call, i)?;
+        match (&ty.ty, value) {
             (Type::Bool, Value::Bool(b)) => joined.push_str(if *b { "true" } else { "false" }),
             (Type::Bpchar, Value::Text(t)) => joined.push_str(t.trim_end_matches(' ')),
-            (ty, value) => output(value, ty, &mut joined)?,
+            (_, value) => datum::write(ty, value, &mut joined),
         }
     }
     owned(joined)
@@ -117,7 +118,7 @@ fn concat<'a>(call: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, Eval
     let mut joined = String::new();
     for (i, value) in args.iter().enumerate() {
         if !matches!(value, Value::Null) {
-            output(value, arg_type(call, i)?, &mut joined)?;
+            datum::write(arg_type(call, i)?, value, &mut joined);
         }
     }
     owned(joined)
@@ -138,7 +139,7 @@ fn concat_ws<'a>(call: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, E
             joined.push_str(&between);
         }
         first = false;
-        output(value, arg_type(call, i)?, &mut joined)?;
+        datum::write(arg_type(call, i)?, value, &mut joined);
     }
     owned(joined)
 }
