@@ -5,13 +5,20 @@
 //! the result is a [`Plan`] of typed expressions; `eval` computes them. PostgreSQL is the oracle: what `psql -f` on the
 //! file answers is what the topic must hold.
 
+pub mod bind;
 pub mod codes;
-pub mod source;
-pub mod parse;
+pub mod eval;
+pub mod explain;
 pub mod function;
+pub mod parse;
 pub mod plan;
+pub mod source;
 
+pub use bind::bind;
+pub use eval::Scope;
+pub use explain::explain;
 pub use plan::{Expr, ExprKind, Field, Output, Plan, Shape, Source, UsedColumn};
+pub use source::{TransformFile, discover};
 
 /// The known name that a wrong one was most likely meant to be.
 pub(crate) fn nearest<'n>(wrong: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {

@@ -12,8 +12,7 @@ pub enum Unresolved {
 
 /// The function or operator for arguments of these types.
 pub fn resolve(kind: Kind, name: &str, args: &[Type]) -> Result<&'static Function, Unresolved> {
-    let all: Vec<&'static Function> =
-        candidates(kind, name).into_iter().filter(|f| takes(f, args.len())).collect();
+    let all: Vec<&'static Function> = candidates(kind, name).into_iter().filter(|f| takes(f, args.len())).collect();
     if kind == Kind::Operator
         && let [left, right] = args
         && (*left == Type::Unknown) != (*right == Type::Unknown)

@@ -69,9 +69,7 @@ pub fn concrete(arg: Arg) -> Option<Type> {
         Arg::Unknown => Type::Unknown,
         Arg::Any | Arg::AnyElement | Arg::AnyArray | Arg::AnyEnum => return None,
         Arg::Other(_) if pseudo(arg) => return None,
-        Arg::Other(name) => {
-            Type::Other(Arc::new(OtherType { oid: 0, name: QualifiedName::new("pg_catalog", name) }))
-        }
+        Arg::Other(name) => Type::Other(Arc::new(OtherType { oid: 0, name: QualifiedName::new("pg_catalog", name) })),
     })
 }
 
@@ -152,9 +150,10 @@ pub fn full_name(ty: &ColumnType) -> String {
             let scale = ((m - 4) & 0x7ff) ^ 1024;
             format!("{base}({},{})", ((m - 4) >> 16) & 0xffff, scale - 1024)
         }
-        (Type::Time | Type::Timestamp | Type::TimeTz | Type::TimestampTz, m) => {
-            base.replacen("time", "time(", 1).replacen("time(stamp", "timestamp(", 1).replacen('(', &format!("({m})"), 1)
-        }
+        (Type::Time | Type::Timestamp | Type::TimeTz | Type::TimestampTz, m) => base
+            .replacen("time", "time(", 1)
+            .replacen("time(stamp", "timestamp(", 1)
+            .replacen('(', &format!("({m})"), 1),
         (_, _) => base,
     }
 }
@@ -183,14 +182,56 @@ pub fn resolve(written: &TypeName, catalogue: &Catalogue) -> Result<ColumnType, 
 
 fn builtin_type(name: &str) -> Option<Type> {
     const NAMES: &[Arg] = &[
-        Arg::Bool, Arg::Int2, Arg::Int4, Arg::Int8, Arg::Oid, Arg::Float4, Arg::Float8, Arg::Numeric, Arg::Text,
-        Arg::Varchar, Arg::Bpchar, Arg::Char, Arg::Name, Arg::Uuid, Arg::Bytea, Arg::Date, Arg::Time, Arg::TimeTz,
-        Arg::Timestamp, Arg::TimestampTz, Arg::Interval, Arg::Json, Arg::Jsonb,
+        Arg::Bool,
+        Arg::Int2,
+        Arg::Int4,
+        Arg::Int8,
+        Arg::Oid,
+        Arg::Float4,
+        Arg::Float8,
+        Arg::Numeric,
+        Arg::Text,
+        Arg::Varchar,
+        Arg::Bpchar,
+        Arg::Char,
+        Arg::Name,
+        Arg::Uuid,
+        Arg::Bytea,
+        Arg::Date,
+        Arg::Time,
+        Arg::TimeTz,
+        Arg::Timestamp,
+        Arg::TimestampTz,
+        Arg::Interval,
+        Arg::Json,
+        Arg::Jsonb,
     ];
     const OTHERS: &[&str] = &[
-        "inet", "cidr", "macaddr", "macaddr8", "money", "xml", "bit", "varbit", "tsvector", "tsquery", "point", "line",
-        "lseg", "box", "path", "polygon", "circle", "int4range", "int8range", "numrange", "tsrange", "tstzrange",
-        "daterange", "pg_lsn", "jsonpath",
+        "inet",
+        "cidr",
+        "macaddr",
+        "macaddr8",
+        "money",
+        "xml",
+        "bit",
+        "varbit",
+        "tsvector",
+        "tsquery",
+        "point",
+        "line",
+        "lseg",
+        "box",
+        "path",
+        "polygon",
+        "circle",
+        "int4range",
+        "int8range",
+        "numrange",
+        "tsrange",
+        "tstzrange",
+        "daterange",
+        "pg_lsn",
+        "jsonpath",
     ];
     let arg = NAMES.iter().copied().find(|a| a.name() == name);
     arg.or_else(|| OTHERS.iter().find(|n| **n == name).map(|n| Arg::Other(n))).and_then(concrete)

@@ -50,25 +50,68 @@ pub enum NodeKind {
     Bool(bool),
     Null,
     /// A prefix operator has no left side.
-    Operator { symbol: String, at: Span, left: Option<Box<Node>>, right: Box<Node> },
+    Operator {
+        symbol: String,
+        at: Span,
+        left: Option<Box<Node>>,
+        right: Box<Node>,
+    },
     And(Box<Node>, Box<Node>),
     Or(Box<Node>, Box<Node>),
     Not(Box<Node>),
-    IsNull { expr: Box<Node>, negated: bool },
+    IsNull {
+        expr: Box<Node>,
+        negated: bool,
+    },
     /// `None` is UNKNOWN.
-    IsBool { expr: Box<Node>, value: Option<bool>, negated: bool },
-    IsDistinct { left: Box<Node>, right: Box<Node>, negated: bool },
-    In { expr: Box<Node>, list: Vec<Node>, negated: bool },
+    IsBool {
+        expr: Box<Node>,
+        value: Option<bool>,
+        negated: bool,
+    },
+    IsDistinct {
+        left: Box<Node>,
+        right: Box<Node>,
+        negated: bool,
+    },
+    In {
+        expr: Box<Node>,
+        list: Vec<Node>,
+        negated: bool,
+    },
     /// `expr BETWEEN low AND high`: `>=` and `<=`.
-    Between { expr: Box<Node>, low: Box<Node>, high: Box<Node>, negated: bool, symmetric: bool },
-    Case { operand: Option<Box<Node>>, branches: Vec<(Node, Node)>, otherwise: Option<Box<Node>> },
+    Between {
+        expr: Box<Node>,
+        low: Box<Node>,
+        high: Box<Node>,
+        negated: bool,
+        symmetric: bool,
+    },
+    Case {
+        operand: Option<Box<Node>>,
+        branches: Vec<(Node, Node)>,
+        otherwise: Option<Box<Node>>,
+    },
     Coalesce(Vec<Node>),
     NullIf(Box<Node>, Box<Node>),
     /// GREATEST, or LEAST.
-    Extreme { greatest: bool, args: Vec<Node> },
-    Cast { expr: Box<Node>, ty: TypeName },
-    Collate { expr: Box<Node>, collation: Vec<Name> },
-    Call { schema: Option<Name>, name: Name, args: Vec<Node> },
+    Extreme {
+        greatest: bool,
+        args: Vec<Node>,
+    },
+    Cast {
+        expr: Box<Node>,
+        ty: TypeName,
+    },
+    Collate {
+        expr: Box<Node>,
+        collation: Vec<Name>,
+    },
+    Call {
+        schema: Option<Name>,
+        name: Name,
+        args: Vec<Node>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -29,7 +29,11 @@ impl Parser<'_> {
             Some("overlay") if called => self.overlay()?,
             Some("exists") if called => return Err(super::expression::subquery(start)),
             Some("array") => {
-                return self.unsupported(start, "ARRAY is", "publish an array column; ARRAY(SELECT …) comes with joins");
+                return self.unsupported(
+                    start,
+                    "ARRAY is",
+                    "publish an array column; ARRAY(SELECT …) comes with joins",
+                );
             }
             Some("row") if called => {
                 return self.unsupported(start, "ROW is", "write jsonb_build_object('name', expr, …) for a record");
@@ -93,7 +97,11 @@ impl Parser<'_> {
         }
         let (Some(name), schema) = (names.pop(), names.pop()) else { return self.unexpected("a name is expected") };
         if !names.is_empty() {
-            return self.unsupported(self.since(start), "a function name of three parts is", "write schema.function(…)");
+            return self.unsupported(
+                self.since(start),
+                "a function name of three parts is",
+                "write schema.function(…)",
+            );
         }
         let args = self.args(&name)?;
         let what = match self.word_at(0) {
@@ -238,7 +246,11 @@ impl Parser<'_> {
             return Ok(NodeKind::Call { schema: None, name, args });
         }
         if self.is_word(0, "similar") {
-            return self.unsupported(self.span(), "SUBSTRING … SIMILAR is", "write substring(text from start for count)");
+            return self.unsupported(
+                self.span(),
+                "SUBSTRING … SIMILAR is",
+                "write substring(text from start for count)",
+            );
         }
         let (mut from, mut count) = (None, None);
         for _ in 0..2 {
@@ -258,7 +270,10 @@ impl Parser<'_> {
                 // The grammar's own rule: from 1, and the count is cast to integer.
                 let span = count.span;
                 args.push(Node { kind: NodeKind::Number("1".to_owned()), span });
-                args.push(Node { kind: NodeKind::Cast { expr: Box::new(count), ty: TypeName::plain("int4", span) }, span });
+                args.push(Node {
+                    kind: NodeKind::Cast { expr: Box::new(count), ty: TypeName::plain("int4", span) },
+                    span,
+                });
             }
             (None, None) => return self.unexpected("SUBSTRING takes FROM or FOR"),
         }

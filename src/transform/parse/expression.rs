@@ -227,7 +227,11 @@ impl Parser<'_> {
             "similar" => self.unsupported(word.span, "SIMILAR TO is", "write LIKE, or ~ with a regular expression"),
             like => {
                 if let Some("any" | "some" | "all") = self.word_at(0) {
-                    return self.unsupported(self.span(), "ANY and ALL are", "write one LIKE per pattern, joined by OR");
+                    return self.unsupported(
+                        self.span(),
+                        "ANY and ALL are",
+                        "write one LIKE per pattern, joined by OR",
+                    );
                 }
                 let mut right = self.climb(Level::Like.above(), false)?;
                 if self.is_word(0, "escape") {
@@ -266,7 +270,10 @@ impl Parser<'_> {
                 };
                 return Ok(Node { kind: NodeKind::Number(negated), span });
             }
-            return Ok(Node { kind: NodeKind::Operator { symbol, at: start, left: None, right: Box::new(right) }, span });
+            return Ok(Node {
+                kind: NodeKind::Operator { symbol, at: start, left: None, right: Box::new(right) },
+                span,
+            });
         }
         if self.is_word(0, "not") && !restricted {
             self.next();
@@ -282,7 +289,11 @@ impl Parser<'_> {
             } else if self.is_mark(0, '[') {
                 return self.unsupported(self.span(), "array subscripts are", "publish the whole array");
             } else if self.is_mark(0, '.') {
-                return self.unsupported(self.span(), "taking a field of a composite value is", "publish the whole value");
+                return self.unsupported(
+                    self.span(),
+                    "taking a field of a composite value is",
+                    "publish the whole value",
+                );
             } else {
                 return Ok(node);
             }
@@ -305,7 +316,11 @@ impl Parser<'_> {
                 self.no_subquery()?;
                 let inner = self.expr()?;
                 if self.is_mark(0, ',') {
-                    return self.unsupported(self.since(start), "row values are", "compare column by column, joined by AND");
+                    return self.unsupported(
+                        self.since(start),
+                        "row values are",
+                        "compare column by column, joined by AND",
+                    );
                 }
                 self.expect_mark(')')?;
                 // Parentheses leave no trace: precedence is in the tree.

@@ -10,7 +10,10 @@ use crate::transform::codes;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Token {
     /// An identifier or key word; folded to lower case unless quoted.
-    Word { name: String, quoted: bool },
+    Word {
+        name: String,
+        quoted: bool,
+    },
     /// Digits only, or a number with a point or an exponent.
     Number(String),
     Text(String),
@@ -237,7 +240,11 @@ impl Lexer<'_> {
         }
         match String::from_utf8(out) {
             Ok(s) if !s.contains('\0') => Ok(s),
-            _ => self.refuse(start, "this string is not valid UTF-8, or has a zero byte", "write the characters themselves"),
+            _ => self.refuse(
+                start,
+                "this string is not valid UTF-8, or has a zero byte",
+                "write the characters themselves",
+            ),
         }
     }
 
@@ -286,9 +293,9 @@ impl Lexer<'_> {
     fn dollar_string(&mut self) -> Result<Token, ParseError> {
         let start = self.at;
         let tag_end = self.text[start + 1..].find('$').map(|i| start + 1 + i);
-        let tag = tag_end.map(|end| &self.text[start..=end]).filter(|tag| {
-            tag[1..tag.len() - 1].bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_' || c >= 0x80)
-        });
+        let tag = tag_end
+            .map(|end| &self.text[start..=end])
+            .filter(|tag| tag[1..tag.len() - 1].bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_' || c >= 0x80));
         let Some(tag) = tag else {
             self.at += 1;
             return self.refuse(start, "syntax error at or near \"$\"", "a $ begins a string such as $$…$$");

@@ -106,7 +106,9 @@ impl Parser<'_> {
         {
             return self.unsupported(self.span(), "table * is", "name the table itself");
         }
-        let (Some(name), schema) = (names.pop(), names.pop()) else { return self.unexpected("a table is expected here") };
+        let (Some(name), schema) = (names.pop(), names.pop()) else {
+            return self.unexpected("a table is expected here");
+        };
         if !names.is_empty() {
             return self.unsupported(self.since(start), "a table name of three parts is", "write schema.table");
         }
@@ -137,10 +139,7 @@ impl Parser<'_> {
 
     fn no_join(&self) -> Result<(), ParseError> {
         let span = self.span();
-        let join = matches!(
-            self.word_at(0),
-            Some("join" | "inner" | "left" | "right" | "full" | "cross" | "natural")
-        );
+        let join = matches!(self.word_at(0), Some("join" | "inner" | "left" | "right" | "full" | "cross" | "natural"));
         match self.word_at(0) {
             Some("right" | "full" | "cross" | "natural") => self.unsupported(
                 span,

@@ -27,7 +27,10 @@ fn precedence_is_postgresqls() {
         ("a is distinct from b and c", "((\"a\" IS DISTINCT FROM \"b\") AND \"c\")"),
         ("1 is null is null", "((1 IS NULL) IS NULL)"),
         ("x in (1, 2) = true", "((\"x\" IN (1, 2)) = true)"),
-        ("a at time zone 'UTC' at time zone b", "\"pg_catalog\".\"timezone\"(\"b\", \"pg_catalog\".\"timezone\"('UTC', \"a\"))"),
+        (
+            "a at time zone 'UTC' at time zone b",
+            "\"pg_catalog\".\"timezone\"(\"b\", \"pg_catalog\".\"timezone\"('UTC', \"a\"))",
+        ),
         ("trim(both 'x' from a)", "\"pg_catalog\".\"btrim\"(\"a\", 'x')"),
         ("substring(a from 2 for 3)", "\"pg_catalog\".\"substring\"(\"a\", 2, 3)"),
         ("extract(year from d)", "\"pg_catalog\".\"extract\"('year', \"d\")"),
@@ -97,7 +100,8 @@ fn every_refused_clause_has_its_name() {
 
 #[test]
 fn no_cut_of_a_statement_panics() {
-    let text = "SELECT extract(year FROM d) é, E'\\u00e9' || $a$x$a$, a::numeric(3,1)[] FROM s.\"T\" WHERE a NOT IN (1, -2);";
+    let text =
+        "SELECT extract(year FROM d) é, E'\\u00e9' || $a$x$a$, a::numeric(3,1)[] FROM s.\"T\" WHERE a NOT IN (1, -2);";
     for (end, _) in text.char_indices() {
         let _ = select(&text[..end], 0);
     }

@@ -34,9 +34,26 @@ impl Parser<'_> {
         let word = self.word_at(0)?.to_owned();
         let own_syntax = matches!(
             word.as_str(),
-            "bigint" | "bit" | "boolean" | "char" | "character" | "dec" | "decimal" | "double" | "float" | "int"
-                | "integer" | "interval" | "national" | "nchar" | "numeric" | "real" | "smallint" | "time"
-                | "timestamp" | "varchar"
+            "bigint"
+                | "bit"
+                | "boolean"
+                | "char"
+                | "character"
+                | "dec"
+                | "decimal"
+                | "double"
+                | "float"
+                | "int"
+                | "integer"
+                | "interval"
+                | "national"
+                | "nchar"
+                | "numeric"
+                | "real"
+                | "smallint"
+                | "time"
+                | "timestamp"
+                | "varchar"
         );
         if !own_syntax && !matches!(self.ahead(1), Token::Text(_)) || !own_syntax && !keyword::may_be_function(&word) {
             return None;
@@ -52,7 +69,9 @@ impl Parser<'_> {
 
     fn simple_type(&mut self) -> Result<TypeName, ParseError> {
         let start = self.span();
-        let Token::Word { name, quoted } = self.token().clone() else { return self.unexpected("a type is expected here") };
+        let Token::Word { name, quoted } = self.token().clone() else {
+            return self.unexpected("a type is expected here");
+        };
         self.next();
         let mut schema = None;
         let mut name = name;

@@ -95,8 +95,21 @@ struct Written {
 }
 
 const KEYS: &[&str] = &[
-    "topic", "key", "kind", "contract", "key_format", "not_null", "from_default", "topic_config", "on_error",
-    "max_record", "owner", "doc", "event_id", "backfill", "on_gap",
+    "topic",
+    "key",
+    "kind",
+    "contract",
+    "key_format",
+    "not_null",
+    "from_default",
+    "topic_config",
+    "on_error",
+    "max_record",
+    "owner",
+    "doc",
+    "event_id",
+    "backfill",
+    "on_gap",
 ];
 
 const MAX_RECORD: u64 = 900 * 1000;
@@ -110,9 +123,9 @@ pub(super) fn read(path: &Path, text: &str, findings: &mut Vec<Diagnostic>) -> (
     let Some((_, inner)) = body.filter(|(_, b)| b.strip_prefix("pgspine").is_some_and(|r| !r.starts_with(word))) else {
         let span = span(start, start + 1);
         findings.push(
-            Diagnostic::error(codes::HEADER, "the transform has no header").at(Place::of(path, text, span)).help(
-                "begin the file with\n    /* pgspine\n    topic = \"…\"\n    key   = [\"…\"]\n    */",
-            ),
+            Diagnostic::error(codes::HEADER, "the transform has no header")
+                .at(Place::of(path, text, span))
+                .help("begin the file with\n    /* pgspine\n    topic = \"…\"\n    key   = [\"…\"]\n    */"),
         );
         return (None, start);
     };
@@ -200,7 +213,11 @@ impl Reader<'_> {
             wrong(key_span, format!("the key names {twice} twice"), "name each column once");
         }
         if w.key_format == KeyFormat::String && key.len() > 1 {
-            wrong(key_span, "key_format = \"string\" takes one key column".into(), "leave key_format out for an Avro key");
+            wrong(
+                key_span,
+                "key_format = \"string\" takes one key column".into(),
+                "leave key_format out for an Avro key",
+            );
         }
         if let Some(contract) = &w.contract
             && (contract.get_ref().contains(['/', '\\']) || contract.get_ref().is_empty())
@@ -227,7 +244,9 @@ impl Reader<'_> {
         if let Some(size) = &w.max_record {
             match bytes(size.get_ref()) {
                 Some(n) if (1..=MAX_RECORD_LIMIT).contains(&n) => max_record = n,
-                _ => wrong(self.at(size), "max_record is no size up to 1GB".into(), "write \"900KB\", \"4MiB\" or bytes"),
+                _ => {
+                    wrong(self.at(size), "max_record is no size up to 1GB".into(), "write \"900KB\", \"4MiB\" or bytes")
+                }
             }
         }
         let mut topic_config = BTreeMap::new();
@@ -236,7 +255,11 @@ impl Reader<'_> {
                 toml::Value::String(s) => drop(topic_config.insert(name, s)),
                 toml::Value::Integer(n) => drop(topic_config.insert(name, n.to_string())),
                 toml::Value::Boolean(b) => drop(topic_config.insert(name, b.to_string())),
-                _ => wrong(topic_span, format!("topic_config {name} is no text"), "\"delete.retention.ms\" = \"86400000\""),
+                _ => wrong(
+                    topic_span,
+                    format!("topic_config {name} is no text"),
+                    "\"delete.retention.ms\" = \"86400000\"",
+                ),
             }
         }
         Header {
