@@ -1,5 +1,8 @@
 # The commands of the README. Everything else is in dev/.
-.PHONY: test demo bench install advisories services-up services-down
+# The binary says in --version what it was built from.
+REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+
+.PHONY: test demo build bench install advisories services-up services-down
 
 test:
 	@dev/test $(ARGS)
@@ -10,6 +13,10 @@ demo: install
 
 bench: install
 	@dev/bench $(ARGS)
+
+# The release binary, target/release/pgspine, with the revision in it.
+build: install
+	PGSPINE_REVISION=$(REVISION) cargo build --release --locked
 
 install:
 	@dev/install

@@ -9,8 +9,8 @@ use std::sync::LazyLock;
 
 /// The revision this was built from; the build sets it.
 pub const REVISION: &str = match option_env!("PGSPINE_REVISION") {
-    Some(revision) => revision,
-    None => "unknown",
+    Some(revision) if !revision.is_empty() => revision,
+    _ => "unknown",
 };
 
 /// `0.1.0 (3f2a9c1)`: the package's version and the revision.

@@ -47,10 +47,8 @@ enum Origin {
 
 impl Document {
     pub fn new(file: &Path, text: String, variables: BTreeMap<String, String>) -> Document {
-        let dir = match file.parent() {
-            Some(dir) if !dir.as_os_str().is_empty() => dir.to_owned(),
-            _ => PathBuf::from("."),
-        };
+        // Of a bare file name it is empty, and what is joined to it stays as written.
+        let dir = file.parent().map(Path::to_owned).unwrap_or_default();
         Document { file: file.to_owned(), dir, text, variables, findings: RefCell::default() }
     }
 

@@ -211,6 +211,9 @@ fn everything_wrong_is_found_at_once() {
         ],
     );
     check_refused("[postgres]\npassword = \"hunter2\n", &[], &[(3002, 2, "not TOML")]);
+    check_refused("[postgres]\npassword = hunter2\n", &[], &[(3002, 2, "not TOML")]);
+    check_refused("[postgres]\npassword = \"\"\"\nhunter2\n", &[], &[(3002, 4, "not TOML")]);
+    check_refused(&format!("{LEAST}password = [\"hunter2\"]\n"), &[], &[(3004, 9, "is a string, not an array")]);
     check_refused("[kafka]\na = 1\na = 2\n", &[], &[(3002, 3, "duplicate key")]);
     check_refused(
         &format!("registry = 1\n{}", LEAST.split("[registry]").next().unwrap()),
@@ -223,4 +226,26 @@ fn everything_wrong_is_found_at_once() {
 fn a_missing_file_is_a_finding() {
     let findings = Config::load(Path::new("/nowhere/pgspine.toml")).unwrap_err();
     assert_eq!(findings[0].code.0, 3001);
+}
+
+/// Random edits of a good file: findings or a configuration, never a panic.
+#[test]
+fn damaged_files_are_findings() {
+    let seed = std::env::var("PGSPINE_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+    println!("PGSPINE_SEED={seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    for _ in 0..2_000 {
+        let mut text: Vec<char> = LEAST.chars().collect();
+        for _ in 0..random.usize(1..4) {
+            let at = random.usize(..text.len().max(1));
+            match random.u8(..3) {
+                0 if at < text.len() => drop(text.remove(at)),
+                1 => text
+                    .insert(at, *random.choice(&['"', '[', ']', '=', '\n', '{', '$', 'é', '\t', '1', '\\']).unwrap()),
+                _ => text.truncate(at),
+            }
+        }
+        let text: String = text.into_iter().collect();
+        let _ = read::read(Path::new("pgspine.toml"), text, BTreeMap::new());
+    }
 }
