@@ -58,6 +58,8 @@ pub struct TopicProgress {
     pub key_schema_id: Option<i32>,
     /// Records committed to it by this bridge so far; counted by the emitter.
     pub records: u64,
+    /// Digest of what the records were made by: transform, contract, evaluator.
+    pub revision: Option<String>,
     pub unknown: serde_json::Map<String, Value>,
 }
 

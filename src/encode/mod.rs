@@ -33,3 +33,4 @@ pub use key::{KeyError, KeySchema};
 pub use partition::partition;
 pub use readback::{Readback, body_hash};
 pub use render::{Outcome, Rendered, Renderer, RowError};
+pub use wire::body_of;

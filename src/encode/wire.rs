@@ -24,6 +24,11 @@ pub(crate) fn put_frame(out: &mut Vec<u8>, schema_id: u32) {
     out.extend_from_slice(&schema_id.to_be_bytes());
 }
 
+/// What follows the frame; nothing where there is not even a frame.
+pub fn body_of(framed: &[u8]) -> &[u8] {
+    framed.get(FRAME..).unwrap_or_default()
+}
+
 /// Schema id and body of a framed record.
 pub fn unframe(bytes: &[u8]) -> Result<(u32, &[u8]), FrameError> {
     match bytes.split_first_chunk::<FRAME>() {

@@ -110,7 +110,7 @@ impl Engine {
         out: &mut OutputBatch,
         outlet: &mut dyn Outlet,
     ) -> Result<(), EngineError> {
-        let info = *tx.info();
+        let info = tx.info;
         let (records, arena) = (out.records.len(), out.arena.len());
         let result = self.apply_inner(tx, &info, mode, state, out, outlet);
         self.net.clear();

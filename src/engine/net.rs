@@ -117,10 +117,9 @@ impl Net {
                     }
                     None => self.key_of(r, &row, columns, info)?,
                 }
-                self.old.clear();
-                let current = self.current(r, state)?.ok_or_else(|| missing(r, "UPDATE", info))?;
-                self.old.extend_from_slice(current);
-                let old_image = std::mem::take(&mut self.old);
+                let mut old_image = std::mem::take(&mut self.old);
+                old_image.clear();
+                old_image.extend_from_slice(self.current(r, state)?.ok_or_else(|| missing(r, "UPDATE", info))?);
                 let result = self.updated(r, &row, columns, &old_image, info);
                 self.old = old_image;
                 result

@@ -93,11 +93,12 @@ impl Failure {
                 true => Retry,
                 false => Stop(Exit::Configuration),
             },
-            Failure::Load(e) => match e.capture() {
-                Some(e) => capture_verdict(e),
-                None => Stop(Exit::Halted),
+            Failure::Load(LoadError::Connection { source, .. } | LoadError::Table { source, .. }) => capture_verdict(source),
+            Failure::Load(e) => match e.is_transient() {
+                true => Retry,
+                false => Stop(Exit::Halted),
             },
-            Failure::Assemble(e) if e.is_disk_full() => Retry,
+            Failure::Assemble(AssembleError::Spill { .. }) => Retry,
             Failure::Assemble(_) => Stop(Exit::Halted),
             Failure::Engine(e) => match e {
                 EngineError::State(e) => state_verdict(e),
@@ -122,7 +123,7 @@ impl Failure {
                 Remedy::Halt => Stop(Exit::Configuration),
             },
             Failure::EmitterGone => TakeOver,
-            Failure::Registry(e) => match e.is_transient() {
+            Failure::Registry(e) => match e.is_retriable() {
                 true => Retry,
                 false => Stop(Exit::Configuration),
             },
@@ -199,9 +200,9 @@ impl Failure {
             Failure::State(e) | Failure::Engine(EngineError::State(e)) => Diagnostic::error(codes::STATE, chain(e))
                 .help("the state directory can be removed: it is rebuilt from the database and the topics"),
             Failure::Secret(_) => Diagnostic::error(codes::SECRET, chain(self)).help("check the file or the variable that the configuration names"),
-            Failure::Read(e) => e.diagnostic(),
-            Failure::Load(e) => e.diagnostic(),
-            Failure::Assemble(_)
+            Failure::Assemble(e) => e.diagnostic(),
+            Failure::Read(_) => Diagnostic::error(codes::CATALOGUE, chain(self)).help("the role needs to read the catalogue; see the server's log"),
+            Failure::Load(e) => Diagnostic::error(codes::LOAD, chain(e)).help("the load begins anew; another session may hold a lock on the table, or the role lacks SELECT"),
             | Failure::Engine(_)
             | Failure::EmitterGone
             | Failure::ReadBack(_)

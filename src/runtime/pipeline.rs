@@ -149,7 +149,7 @@ impl Pipeline<'_> {
     }
 
     fn transaction(&mut self, tx: &Transaction) -> Result<(), Failure> {
-        let info = *tx.info();
+        let info = tx.info;
         if self.barrier.as_ref().is_some_and(|b| info.end_lsn > b.at) {
             reconcile::run(self)?;
         }

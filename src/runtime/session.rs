@@ -12,7 +12,6 @@ use crate::capture::publication::{self, Facts};
 use crate::capture::stream::{self, StreamOptions};
 use crate::capture::watch::Fingerprints;
 use crate::capture::{self, Connection, Mode, connect, slot, timeline};
-use crate::catalogue::Catalogue;
 use crate::config::{self, Config, PublicationColumns};
 use crate::emit::{self, Edit, Emitter, Progress, Session, TopicProgress, TransformRecord, topics};
 use crate::engine::{self, Engine, SplitLimits};
@@ -57,7 +56,6 @@ pub struct Bridge {
 struct Survey {
     sql: Connection,
     system: timeline::System,
-    catalogue: Catalogue,
     project: Project,
     context: Arc<Context>,
     wanted: Vec<publication::WantedTable>,
@@ -68,7 +66,7 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
     let shared = Arc::clone(&bridge.shared);
     let pg = options::postgres(&config)?;
     let survey = survey(&config, &pg)?;
-    let Survey { mut sql, system, catalogue, mut project, context, wanted } = survey;
+    let Survey { mut sql, system, mut project, context, wanted } = survey;
     for name in std::mem::take(&mut bridge.reconcile_names) {
         match project.definitions.iter().find(|d| d.file.name == name) {
             Some(d) => drop(bridge.reconcile.insert(d.topic.clone())),
@@ -328,7 +326,7 @@ fn survey(config: &Config, pg: &capture::Options) -> Result<Survey, Failure> {
     let case = capture::catalogue::case_map(&mut sql)?.unwrap_or_default();
     let context = Arc::new(Context { case });
     let wanted = publication::wanted_tables(&catalogue, project.columns_used().iter().map(|(n, c)| (n, c.clone())));
-    Ok(Survey { sql, system, catalogue, project, context, wanted })
+    Ok(Survey { sql, system, project, context, wanted })
 }
 
 /// Key and value schema ids, by definition.

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::clock;
-use crate::emit::{Commit, rfc3339};
+use crate::emit::Commit;
+use crate::emit::progress::rfc3339;
 use crate::http::Health;
 use crate::lsn::EndLsn;
 use crate::metrics::{BridgeState, KafkaOutcome, Metrics, RecordKind, TransformInfo, TransformState};
@@ -38,6 +39,7 @@ struct Inner {
     confirmed: EndLsn,
     last_commit: Option<i64>,
     problem: Option<Problem>,
+    loading: Option<Value>,
     events: std::collections::VecDeque<Value>,
     generation: u64,
 }
@@ -209,6 +211,17 @@ impl Shared {
         self.transform_is(name, TransformState::Live);
     }
 
+    /// Rows of a table that a load has read so far.
+    pub fn loading(&self, table: &str, rows: u64, estimate: Option<u64>) {
+        let event = json!({ "table": table, "rows": rows, "estimated_rows": estimate });
+        self.lock().loading = (Some(rows) != estimate).then_some(event);
+    }
+
+    /// Loads and reconciles are done.
+    pub fn reconciled(&self) {
+        self.lock().loading = None;
+    }
+
     /// Counters of the engine, as sums since the session's begin, are added as differences.
     pub fn evaluated(&self, name: &str, evaluations: u64, suppressed: u64, errors: u64) {
         self.metrics.roots_evaluated(name, evaluations);
@@ -296,6 +309,7 @@ impl Shared {
                 "emitted": inner.emitted.to_string(),
                 "confirmed": inner.confirmed.to_string(),
             },
+            "loading": inner.loading,
             "last_commit": inner.last_commit.map(millis),
             "problem": problem,
             "transforms": transforms,

@@ -53,6 +53,8 @@ struct TopicJson {
     partitions: i32,
     key_schema_id: Option<i32>,
     records: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    revision: Option<String>,
     #[serde(flatten)]
     unknown: Map<String, Value>,
 }
@@ -101,6 +103,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Progress, ProgressError> {
         partitions: t.partitions,
         key_schema_id: t.key_schema_id,
         records: t.records,
+        revision: t.revision,
         unknown: t.unknown,
     };
     Ok(Progress {
@@ -129,6 +132,7 @@ pub(super) fn write(p: &Progress, bridge: &str) -> Vec<u8> {
         partitions: t.partitions,
         key_schema_id: t.key_schema_id,
         records: t.records,
+        revision: t.revision.clone(),
         unknown: t.unknown.clone(),
     };
     to_vec(&ProgressJson {
