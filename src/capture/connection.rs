@@ -79,11 +79,11 @@ fn connect_host(options: &Options, host: &Host, mode: Mode) -> Result<Connection
     // Bounds the time between two reads; a server that drips bytes is not worth a finer clock.
     wire.set_read_timeout(Some(options.connect_timeout))?;
     wire.send(&startup(options, mode))?;
-    authenticate(&mut wire, &options.user, password.as_deref())?;
+    authenticate(&mut wire, &options.user, password.as_deref()).map_err(|e| refused_walsender(e, &options.user))?;
     wire.limit = MAX_MESSAGE;
     let cancel = CancelToken { address, pid: 0, secret: 0, timeout: options.connect_timeout };
     let mut connection = Connection { wire, state: State::Ready, parameters: BTreeMap::new(), backend_pid: 0, cancel };
-    connection.until_ready()?;
+    connection.until_ready().map_err(|e| refused_walsender(e, &options.user))?;
     connection.pin_newer_settings()?;
     if options.target == Target::Primary && connection.is_standby()? {
         let source = std::io::Error::other("the server is a standby");
@@ -319,6 +319,21 @@ impl CancelToken {
         }
         wire.forget();
         Ok(())
+    }
+}
+
+/// A walsender is refused for want of the REPLICATION attribute, or because all of `max_wal_senders` are there.
+fn refused_walsender(error: Error, role: &str) -> Error {
+    match error {
+        Error::Server(e) if e.sqlstate == "42501" && e.severity == "FATAL" => {
+            // CONNECT on the database is refused with the same SQLSTATE.
+            if e.routine.as_deref() == Some("CheckMyDatabase") {
+                return Error::Server(e);
+            }
+            Error::NoReplicationRight { role: role.to_owned(), source: e }
+        }
+        Error::Server(e) if e.sqlstate == "53300" && e.message.contains("max_wal_senders") => Error::NoFreeSlot(e),
+        other => other,
     }
 }
 

@@ -116,7 +116,9 @@ impl Error {
             Error::PasswordFile { .. } => true,
             Error::Options(_) | Error::AuthenticationMethod { .. } | Error::NoPassword | Error::Scram(_) => false,
             Error::Protocol(_) | Error::Answer { .. } | Error::RowCount { .. } => false,
-            Error::WalLevel(_) | Error::NoReplicationRight { .. } | Error::NoFreeSlot(_) => false,
+            Error::WalLevel(_) | Error::NoReplicationRight { .. } => false,
+            // A walsender or temporary slot of a dead connection is freed by itself; slots that stay are not.
+            Error::NoFreeSlot(e) => e.is_transient(),
             Error::SlotName { .. } | Error::SlotPlugin { .. } | Error::SlotDatabase { .. } => false,
             Error::SlotMissing { .. } | Error::SlotLost { .. } | Error::TimelineBreak { .. } => false,
             Error::Stopped => false,
