@@ -40,9 +40,12 @@ fn write(setup: &Setup<'_>, out: &mut String) -> std::fmt::Result {
         out,
         "DO {} LANGUAGE plpgsql;",
         quote_literal(&format!(
-            "BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {}) THEN EXECUTE {}; END IF; END",
+            "BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {0}) THEN EXECUTE {1}; \
+             ELSIF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {0} AND (rolreplication OR rolsuper)) \
+             THEN EXECUTE {2}; END IF; END",
             quote_literal(setup.role),
-            quote_literal(&create)
+            quote_literal(&create),
+            quote_literal(&format!("ALTER ROLE {role} REPLICATION"))
         ))
     )?;
     writeln!(out, "GRANT CONNECT ON DATABASE {} TO {role};\n", always_quote_ident(setup.database))?;
