@@ -187,7 +187,7 @@ fn write_table(table: &Table, out: &mut String) -> std::fmt::Result {
         writeln!(out, "CREATE TABLE {} PARTITION OF {name} FOR VALUES IN ('{}');", leaf.name.to_sql(), i + 1)?;
         write_identity(&leaf.name.to_sql(), &leaf.replica_identity, out)?;
     }
-    for index in table.indexes.iter().filter(|i| !i.primary && !(i.unique && !i.immediate)) {
+    for index in table.indexes.iter().filter(|i| !i.primary && (!i.unique || i.immediate)) {
         write_index(name, index, out)?;
     }
     write_identity(name, &table.replica_identity, out)?;
