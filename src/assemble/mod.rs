@@ -4,6 +4,8 @@
 //! when the transaction is read. Beyond a limit the buffer moves to a spill file, so memory is bounded by the limit
 //! whatever a transaction does. A message out of order is an error: nothing is skipped (I7).
 
+pub mod codes;
+
 mod frames;
 mod spill;
 mod transaction;
@@ -14,6 +16,7 @@ pub use transaction::Transaction;
 
 use crate::change::CommitInfo;
 use crate::decode::{Begin, DecodeError, Message};
+use crate::diagnostic::Diagnostic;
 use crate::lsn::{EndLsn, Lsn};
 use frames::push_frame;
 use spill::Spill;
@@ -57,6 +60,33 @@ pub enum AssembleError {
     },
     #[error("a spill file has other bytes than were written")]
     SpillCorrupt,
+}
+
+impl AssembleError {
+    /// The finding for people, with the chain of causes.
+    pub fn diagnostic(&self) -> Diagnostic {
+        let (code, help) = match self {
+            AssembleError::Spill { .. } | AssembleError::SpillCorrupt => {
+                (codes::SPILL, "make room on the volume of state_dir: it must hold the largest source transaction")
+            }
+            AssembleError::Decode { .. }
+            | AssembleError::DecodeIn { .. }
+            | AssembleError::Outside { .. }
+            | AssembleError::Inside { .. }
+            | AssembleError::OtherCommit { .. }
+            | AssembleError::Backwards { .. } => (
+                codes::BAD_STREAM,
+                "please report it with the server's version; nothing is skipped, the slot keeps the WAL",
+            ),
+        };
+        let mut message = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(e) = source {
+            message = format!("{message}: {e}");
+            source = e.source();
+        }
+        Diagnostic::error(code, message).help(help)
+    }
 }
 
 /// One per stream: the order of commits is checked within it.

@@ -99,6 +99,7 @@ fn a_spill_that_cannot_be_written_says_where() {
     a.push(Lsn(1), &begin(10, 3)).unwrap();
     let e = a.push(Lsn(1), &insert("a")).unwrap_err();
     assert_eq!(e.to_string(), "a transaction's spill file in /dev/null/spill failed after 0 bytes");
+    assert!(e.diagnostic().to_string().starts_with("error[PGS4016]: "));
 }
 
 #[test]

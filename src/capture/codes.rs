@@ -1,4 +1,5 @@
-//! The codes of this room's findings. 4001–4049: connection, slot, stream; 4050–4099: catalogue and publication.
+//! The codes of this room's findings. 4001–4049: connection, slot, stream (4015 and 4016 are `assemble`'s);
+//! 4050–4099: catalogue and publication.
 //! `docs/errors/` has a page for each; a number is never used for a second meaning.
 
 use crate::diagnostic::Code;
@@ -31,10 +32,6 @@ pub const SLOT_LOST: Code = Code(4012);
 pub const TIMELINE_BREAK: Code = Code(4013);
 /// A message that does not fit the protocol.
 pub const PROTOCOL: Code = Code(4014);
-/// A pgoutput message that cannot be decoded, or that comes out of order.
-pub const BAD_STREAM: Code = Code(4015);
-/// A large transaction cannot be written to, or read back from, its spill file.
-pub const SPILL: Code = Code(4016);
 /// `wal_sender_timeout` is 0.
 pub const NO_WAL_SENDER_TIMEOUT: Code = Code(4017);
 /// The slot does not exist.

@@ -21,16 +21,21 @@ const WINDOW: Duration = Duration::from_millis(1);
 /// stay below it, 5,000 are above.
 const LOAD_PER_MILLI: u128 = 10;
 
+/// Load that stops for less than this has not stopped: a server that was held up for a moment would otherwise start
+/// again in its slow mode.
+const REMEMBERED: Duration = Duration::from_millis(20);
+
 #[derive(Debug)]
 pub struct Pace {
     window_start: Instant,
     messages: u64,
-    loaded: bool,
+    /// When load was last seen.
+    loaded: Option<Instant>,
 }
 
 impl Pace {
     pub fn new(now: Instant) -> Pace {
-        Pace { window_start: now, messages: 0, loaded: false }
+        Pace { window_start: now, messages: 0, loaded: None }
     }
 
     /// Tells of a read that is done; gives the nap to take before the next one.
@@ -38,11 +43,14 @@ impl Pace {
         self.messages += messages;
         let elapsed = now.saturating_duration_since(self.window_start);
         if elapsed >= WINDOW {
-            self.loaded = u128::from(self.messages) * 1000 >= LOAD_PER_MILLI * elapsed.as_micros();
+            if u128::from(self.messages) * 1000 >= LOAD_PER_MILLI * elapsed.as_micros() {
+                self.loaded = Some(now);
+            }
             self.window_start = now;
             self.messages = 0;
         }
-        (self.loaded && bytes < LARGE_READ).then_some(NAP)
+        let loaded = self.loaded.is_some_and(|at| now.saturating_duration_since(at) < REMEMBERED);
+        (loaded && bytes < LARGE_READ).then_some(NAP)
     }
 }
 
