@@ -1,40 +1,27 @@
--- What a DBA runs once for a bridge, as somebody who may create roles and owns the tables. `pgspine setup --sql` prints
--- the same for the tables and columns of your transforms; this is the general form.
+-- What a database needs for pgspine, as a template. `pgspine setup --sql` prints the same with your own tables.
+-- Run it with psql as superuser, or as the tables' owner with the right to create roles:
 --
---   psql -d shop -v role=pgspine -v publication=pgspine_shop -v schema=shop -v tables='shop.orders, shop.customers' \
---        -f sql/setup.sql
+--   psql -d shop -v ON_ERROR_STOP=1 -v role=pgspine -v publication=pgspine_shop -v schema=shop -f setup.sql
 --
--- The password is set by hand afterwards (\password pgspine), so that it stands in no file and no log.
-\set ON_ERROR_STOP on
+-- The server needs `wal_level = logical` (restart), two free replication slots and two free walsenders.
+
 BEGIN;
 
+-- The role reads the stream, and the used columns for the first load. It owns nothing and may write nothing.
+-- It has no password yet: \password pgspine
 CREATE ROLE :"role" LOGIN REPLICATION;
+SELECT format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), :'role') \gexec
 GRANT USAGE ON SCHEMA :"schema" TO :"role";
-GRANT SELECT ON :tables TO :"role";
 
--- Named tables, never FOR ALL TABLES: PostgreSQL refuses UPDATE and DELETE on a published table that has neither a
--- primary key nor another replica identity, so each table is looked at first.
-DO $$
-BEGIN
-  IF current_setting('wal_level') <> 'logical' THEN
-    RAISE WARNING 'wal_level is %, not logical: ALTER SYSTEM SET wal_level = ''logical'', then restart', current_setting('wal_level');
-  END IF;
-END $$;
-CREATE PUBLICATION :"publication" FOR TABLE :tables;
+-- For each table that a transform reads: the columns it uses. Row-level security would hide rows: with policies on
+-- these tables the role also needs BYPASSRLS.
+--   GRANT SELECT (id, status, placed_at) ON shop.orders TO pgspine;
 
-DO $$
-DECLARE
-  bad text;
-BEGIN
-  SELECT string_agg(format('%I.%I', p.schemaname, p.tablename), ', ') INTO bad
-  FROM pg_publication_tables AS p
-  JOIN pg_class AS c ON c.oid = format('%I.%I', p.schemaname, p.tablename)::regclass
-  WHERE c.relreplident = 'n'
-     OR (c.relreplident = 'd' AND NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary));
-  IF bad IS NOT NULL THEN
-    RAISE EXCEPTION 'no replica identity: %: their UPDATEs and DELETEs would fail', bad
-      USING HINT = 'ALTER TABLE … REPLICA IDENTITY FULL, or add a primary key; then run this again';
-  END IF;
-END $$;
+-- Never FOR ALL TABLES: PostgreSQL refuses UPDATE and DELETE on a published table that has no replica identity.
+-- It must exist before the slot does. Add the tables that the transforms read:
+--   ALTER PUBLICATION pgspine_shop ADD TABLE ONLY shop.orders;
+CREATE PUBLICATION :"publication"
+  WITH (publish = 'insert, update, delete, truncate', publish_via_partition_root = false);
+COMMENT ON PUBLICATION :"publication" IS 'read by pgspine; dropping or re-creating it loses changes';
 
 COMMIT;

@@ -44,7 +44,10 @@ pub(super) struct Question {
 
 macro_rules! question {
     ($name:literal) => {
-        crate::capture::ask::Question { name: $name, sql: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/catalogue/", $name, ".sql")) }
+        crate::capture::ask::Question {
+            name: $name,
+            sql: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/catalogue/", $name, ".sql")),
+        }
     };
 }
 pub(super) use question;

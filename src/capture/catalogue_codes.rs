@@ -35,8 +35,6 @@ pub const LISTS_NEED_15: Code = Code(4063);
 pub const NOT_PUBLISHABLE: Code = Code(4064);
 /// Our role may not create or alter the publication.
 pub const NOT_OWNER: Code = Code(4065);
-/// The table does not exist, or our role cannot see its schema.
-pub const NO_TABLE: Code = Code(4066);
 /// A column list on a partitioned table: PostgreSQL takes none without publish_via_partition_root.
 pub const LIST_ON_PARTITIONED: Code = Code(4067);
 

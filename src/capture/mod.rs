@@ -3,6 +3,9 @@
 //! `connection` speaks the protocol (on `socket`, `wire`, `auth`); `slot` makes and looks at slots; `timeline` decides
 //! whether a server goes on where it stopped; `stream` starts replication and runs the `reader` thread, which paces
 //! itself (`pace`), answers keepalives (`feedback`) and hands over whole buffers (`chunk`).
+//!
+//! `catalogue` reads tables and types, `publication` keeps what is sent, `snapshot` loads tables as of one position,
+//! `watch` finds what the stream does not tell; `preflight`, `setup` and `schema_sql` are for people.
 
 pub mod catalogue;
 pub mod catalogue_codes;

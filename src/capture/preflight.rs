@@ -63,8 +63,11 @@ fn server(line: Line<'_>, findings: &mut Vec<Diagnostic>) -> Result<(), ReadErro
     }
     if line.text("wal_sender_timeout")? == "0" {
         findings.push(
-            Diagnostic::warning(codes::NO_WAL_SENDER_TIMEOUT, "wal_sender_timeout is 0: streaming is slower, and a dead connection keeps the slot")
-                .help("ALTER SYSTEM SET wal_sender_timeout = '60s'; SELECT pg_reload_conf();"),
+            Diagnostic::warning(
+                codes::NO_WAL_SENDER_TIMEOUT,
+                "wal_sender_timeout is 0: streaming is slower, and a dead connection keeps the slot",
+            )
+            .help("ALTER SYSTEM SET wal_sender_timeout = '60s'; SELECT pg_reload_conf();"),
         );
     }
     let encoding = line.text("encoding")?;
@@ -126,9 +129,11 @@ fn privileges(line: Line<'_>, findings: &mut Vec<Diagnostic>) -> Result<(), Read
         let columns = columns.join(", ");
         let schema = always_quote_ident(&table.schema);
         findings.push(
-            Diagnostic::error(catalogue_codes::NO_SELECT, format!("role {role} may not read {columns} of {table}")).help(
-                format!("GRANT USAGE ON SCHEMA {schema} TO {role}; GRANT SELECT ({columns}) ON {} TO {role};", table.to_sql()),
-            ),
+            Diagnostic::error(catalogue_codes::NO_SELECT, format!("role {role} may not read {columns} of {table}"))
+                .help(format!(
+                    "GRANT USAGE ON SCHEMA {schema} TO {role}; GRANT SELECT ({columns}) ON {} TO {role};",
+                    table.to_sql()
+                )),
         );
     }
     Ok(())
@@ -144,14 +149,50 @@ pub struct Described {
 
 /// The result columns of one SELECT, without running it: what our own types must agree with.
 pub fn describe(conn: &mut Connection, select: &str) -> Result<Vec<Described>, ReadError> {
-    let select = select.trim_end().trim_end_matches(';');
-    // A line comment at the end of the SELECT must not reach what follows it.
+    let select = without_end(select);
     let sql = format!("SELECT * FROM (\n{select}\n) AS q LIMIT 0");
     let rows = conn.query(&sql).map_err(|e| ReadError::Query { query: "describe", source: Box::new(e) })?;
-    let column = |c: &super::rows::ResultColumn| Described {
-        name: c.name.clone(),
-        type_oid: c.type_oid,
-        typmod: c.typmod,
-    };
+    let column =
+        |c: &super::rows::ResultColumn| Described { name: c.name.clone(), type_oid: c.type_oid, typmod: c.typmod };
     Ok(rows.columns().iter().map(column).collect())
+}
+
+/// The statement without the semicolon, blanks and comments behind it.
+fn without_end(sql: &str) -> &str {
+    let (mut at, mut end) = (0, 0);
+    while let Some(rest) = sql.get(at..).filter(|r| !r.is_empty()) {
+        let after = |close: &str, from: usize| rest[from..].find(close).map_or(rest.len(), |i| from + i + close.len());
+        if rest.starts_with("--") {
+            at += after("\n", 2);
+        } else if rest.starts_with("/*") {
+            at += block_comment(rest);
+        } else if rest.starts_with([' ', '\n', '\t', '\r', ';']) {
+            at += 1;
+        } else {
+            // Inside quotes nothing is a comment. A doubled quote reads as two strings side by side, which is as good.
+            at += match rest.as_bytes()[0] {
+                quote @ (b'\'' | b'"') => after(if quote == b'"' { "\"" } else { "'" }, 1),
+                _ => rest.chars().next().map_or(1, char::len_utf8),
+            };
+            end = at;
+        }
+    }
+    &sql[..end]
+}
+
+/// The length of a block comment; PostgreSQL nests them.
+fn block_comment(sql: &str) -> usize {
+    let (mut at, mut depth) = (0, 0);
+    while let Some(i) = sql[at..].find(['/', '*']) {
+        at += i;
+        match sql.as_bytes().get(at..at + 2) {
+            Some(b"/*") => (depth, at) = (depth + 1, at + 2),
+            Some(b"*/") => (depth, at) = (depth - 1, at + 2),
+            _ => at += 1,
+        }
+        if depth == 0 {
+            return at;
+        }
+    }
+    sql.len()
 }

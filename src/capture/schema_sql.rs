@@ -187,7 +187,7 @@ fn write_table(table: &Table, out: &mut String) -> std::fmt::Result {
         writeln!(out, "CREATE TABLE {} PARTITION OF {name} FOR VALUES IN ('{}');", leaf.name.to_sql(), i + 1)?;
         write_identity(&leaf.name.to_sql(), &leaf.replica_identity, out)?;
     }
-    for index in table.indexes.iter().filter(|i| !i.primary && !(i.unique && !i.immediate)) {
+    for index in table.indexes.iter().filter(|i| !i.primary && (!i.unique || i.immediate)) {
         write_index(name, index, out)?;
     }
     write_identity(name, &table.replica_identity, out)?;
@@ -200,7 +200,13 @@ fn write_table(table: &Table, out: &mut String) -> std::fmt::Result {
 fn write_column_comments(table: &Table, out: &mut String) -> std::fmt::Result {
     for c in &table.columns {
         if let Some(comment) = &c.comment {
-            writeln!(out, "COMMENT ON COLUMN {}.{} IS {};", table.name.to_sql(), always_quote_ident(&c.name), quote_literal(comment))?;
+            writeln!(
+                out,
+                "COMMENT ON COLUMN {}.{} IS {};",
+                table.name.to_sql(),
+                always_quote_ident(&c.name),
+                quote_literal(comment)
+            )?;
         }
     }
     Ok(())
@@ -208,11 +214,8 @@ fn write_column_comments(table: &Table, out: &mut String) -> std::fmt::Result {
 
 fn write_view(table: &Table, out: &mut String) -> std::fmt::Result {
     let word = if table.kind == TableKind::MaterializedView { "MATERIALIZED VIEW" } else { "VIEW" };
-    let columns: Vec<String> = table
-        .columns
-        .iter()
-        .map(|c| format!("NULL::{} AS {}", typed(&c.ty), always_quote_ident(&c.name)))
-        .collect();
+    let columns: Vec<String> =
+        table.columns.iter().map(|c| format!("NULL::{} AS {}", typed(&c.ty), always_quote_ident(&c.name))).collect();
     writeln!(out, "\nCREATE {word} {} AS SELECT {};", table.name.to_sql(), columns.join(", "))
 }
 
@@ -222,7 +225,11 @@ fn write_index(table: &str, index: &Index, out: &mut String) -> std::fmt::Result
         return Ok(());
     }
     let unique = if index.unique { "UNIQUE " } else { "" };
-    let partial = if index.partial { " WHERE true" } else { "" };
+    // Which rows it holds is not ours to know, only that it does not hold all.
+    let partial = match index.columns.first() {
+        Some(column) if index.partial => format!(" WHERE {} IS NOT NULL", always_quote_ident(column)),
+        _ => String::new(),
+    };
     writeln!(out, "CREATE {unique}INDEX {} ON {table} ({}){partial};", always_quote_ident(&index.name), columns(index))
 }
 

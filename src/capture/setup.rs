@@ -27,16 +27,27 @@ pub fn sql(setup: &Setup<'_>) -> String {
 fn write(setup: &Setup<'_>, out: &mut String) -> std::fmt::Result {
     let role = always_quote_ident(setup.role);
     let create = format!("CREATE ROLE {role} LOGIN REPLICATION");
-    writeln!(out, "-- Run as superuser, or as the tables' owner with the right to create roles, in database {}.", one_line(setup.database))?;
+    writeln!(
+        out,
+        "-- Run as superuser, or as the tables' owner with the right to create roles, in database {}.",
+        one_line(setup.database)
+    )?;
     writeln!(out, "-- The server needs wal_level = logical and two free replication slots and walsenders.")?;
     writeln!(out, "-- It can be run again: what is there already stays.\n")?;
     writeln!(out, "BEGIN;\n")?;
     writeln!(out, "-- The role. It gets no password here: set one with \\password, or use certificates.")?;
-    writeln!(out, "DO {} LANGUAGE plpgsql;", quote_literal(&format!(
-        "BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {}) THEN EXECUTE {}; END IF; END",
-        quote_literal(setup.role),
-        quote_literal(&create)
-    )))?;
+    writeln!(
+        out,
+        "DO {} LANGUAGE plpgsql;",
+        quote_literal(&format!(
+            "BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {0}) THEN EXECUTE {1}; \
+             ELSIF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {0} AND (rolreplication OR rolsuper)) \
+             THEN EXECUTE {2}; END IF; END",
+            quote_literal(setup.role),
+            quote_literal(&create),
+            quote_literal(&format!("ALTER ROLE {role} REPLICATION"))
+        ))
+    )?;
     writeln!(out, "GRANT CONNECT ON DATABASE {} TO {role};\n", always_quote_ident(setup.database))?;
     writeln!(out, "-- Reading the tables: the used columns, for the first load.")?;
     let schemas: BTreeSet<&str> = setup.tables.iter().map(|t| t.name.schema.as_str()).collect();
@@ -50,7 +61,10 @@ fn write(setup: &Setup<'_>, out: &mut String) -> std::fmt::Result {
     if setup.publication_statements.is_empty() {
         writeln!(out, "\n-- Publication {} is as it has to be.", one_line(setup.publication))?;
     } else {
-        writeln!(out, "\n-- What the stream sends: these tables, all four operations, partitions under their own names.")?;
+        writeln!(
+            out,
+            "\n-- What the stream sends: these tables, all four operations, partitions under their own names."
+        )?;
         for statement in setup.publication_statements {
             writeln!(out, "{statement};")?;
         }

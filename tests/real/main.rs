@@ -3,6 +3,7 @@
 
 mod support;
 
+mod capture_catalogue;
 mod capture_server;
 mod capture_stream;
 mod codes;

@@ -325,3 +325,47 @@ impl Publication {
         self.members.iter().any(|m| m.oid == oid || above.contains(&m.oid))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::QualifiedName;
+
+    fn facts(version_num: u32, identity: Identity) -> (Vec<WantedTable>, Facts) {
+        let name = QualifiedName::new("s", "order");
+        let relation =
+            Relation { oid: 1, root: 1, name: name.clone(), kind: b'r', permanent: true, identity, owned: true };
+        let wanted = WantedTable { oid: 1, name, columns: vec!["v".into()], row_security: false };
+        let facts = Facts { version_num, can_create: true, publication: None, relations: vec![relation] };
+        (vec![wanted], facts)
+    }
+
+    #[test]
+    fn names_are_quoted_and_the_identity_is_listed() {
+        let (wanted, facts) = facts(150_000, Identity::Columns(vec!["I\"d".into()]));
+        let plan = plan(Mode::Manage, Columns::Used, "p", &wanted, &facts);
+        let expected = "CREATE PUBLICATION \"p\" FOR TABLE ONLY \"s\".\"order\" (\"I\"\"d\", \"v\") WITH \
+                        (publish = 'insert, update, delete, truncate', publish_via_partition_root = false)";
+        assert_eq!(plan.statements(), [expected]);
+    }
+
+    #[test]
+    fn fourteen_has_no_column_lists() {
+        let (wanted, facts) = facts(140_012, Identity::Full);
+        let used = plan(Mode::Manage, Columns::Used, "p", &wanted, &facts);
+        assert_eq!(used.findings[0].code, codes::LISTS_NEED_15);
+        assert!(used.statements().is_empty());
+        assert_eq!(plan(Mode::Manage, Columns::All, "p", &wanted, &facts).findings, []);
+    }
+
+    #[test]
+    fn who_owns_nothing_is_told_so_only_when_there_is_something_to_do() {
+        let (wanted, mut facts) = facts(150_000, Identity::Full);
+        facts.can_create = false;
+        facts.relations[0].owned = false;
+        let refused = plan(Mode::Manage, Columns::All, "p", &wanted, &facts);
+        assert_eq!(refused.findings.len(), 2);
+        assert!(refused.statements().is_empty());
+        assert_eq!(changes(Columns::All, "p", &wanted, &facts).statements().len(), 1, "for the owner");
+    }
+}

@@ -83,11 +83,16 @@ fn table(before: &TablePrint, now: &TablePrint, findings: &mut Vec<Finding>) {
         return report(codes::TABLE_REPLACED, format!("{name} is gone: dropped or renamed"), RELOAD);
     };
     if old.oid != new.oid {
-        let what = format!("{name} is another table now (oid {} → {}): dropped and made anew, or renamed", old.oid, new.oid);
+        let what =
+            format!("{name} is another table now (oid {} → {}): dropped and made anew, or renamed", old.oid, new.oid);
         return report(codes::TABLE_REPLACED, what, RELOAD);
     }
     if old.kind != new.kind {
-        report(codes::TABLE_REPLACED, format!("{name} was a {:?} and is a {:?} now (relkind)", old.kind, new.kind), RELOAD);
+        report(
+            codes::TABLE_REPLACED,
+            format!("{name} was a {:?} and is a {:?} now (relkind)", old.kind, new.kind),
+            RELOAD,
+        );
     }
     membership(&name, old, new, &mut report);
     if (old.identity, &old.identity_index) != (new.identity, &new.identity_index) {
@@ -135,16 +140,28 @@ fn partitions(name: &QualifiedName, old: &FoundTable, new: &FoundTable, report: 
     for (oid, leaf) in &old.leaves {
         let shown = QualifiedName::new(&leaf.0, &leaf.1);
         match new.leaves.get(oid) {
-            None => report(codes::PARTITIONS_CHANGED, format!("partition {shown} of {name} was detached or dropped"), RELOAD),
+            None => report(
+                codes::PARTITIONS_CHANGED,
+                format!("partition {shown} of {name} was detached or dropped"),
+                RELOAD,
+            ),
             Some(now) if now.2 != leaf.2 => {
-                report(codes::IDENTITY_CHANGED, format!("the replica identity of partition {shown} has changed"), RELOAD);
+                report(
+                    codes::IDENTITY_CHANGED,
+                    format!("the replica identity of partition {shown} has changed"),
+                    RELOAD,
+                );
             }
             Some(_) => {}
         }
     }
     for (_, leaf) in new.leaves.iter().filter(|(oid, _)| !old.leaves.contains_key(oid)) {
         let shown = QualifiedName::new(&leaf.0, &leaf.1);
-        report(codes::PARTITIONS_CHANGED, format!("partition {shown} of {name} is new: its rows may have come with it"), RELOAD);
+        report(
+            codes::PARTITIONS_CHANGED,
+            format!("partition {shown} of {name} is new: its rows may have come with it"),
+            RELOAD,
+        );
     }
 }
 
