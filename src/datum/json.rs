@@ -416,7 +416,7 @@ impl<'a> Scanner<'a> {
         self.at += 2;
         let second = self.four()?;
         if !(0xdc00..0xe000).contains(&second) {
-            return Err(if second == 0 { JsonError::Unicode } else { JsonError::Syntax });
+            return Err(JsonError::Syntax);
         }
         char::from_u32(0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00)).ok_or(JsonError::Syntax)
     }
@@ -487,7 +487,7 @@ impl<'a> Scanner<'a> {
 /// A number as numeric writes it: no exponent, the scale kept, no sign on zero.
 fn push_number(negative: bool, whole: &str, fraction: &str, exponent: i64, out: &mut String) -> Result<(), JsonError> {
     // numeric_in takes no exponent beyond this, not even for zero.
-    if exponent.abs() > i64::from(i32::MAX / 2) {
+    if exponent.abs() >= i64::from(i32::MAX / 2) {
         return Err(JsonError::Number);
     }
     let scale = (fraction.len() as i64 - exponent).max(0);

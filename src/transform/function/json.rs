@@ -98,7 +98,13 @@ fn find_path<'a>(args: &mut [Value<'a>]) -> Result<(Option<Cow<'a, str>>, bool),
     let path = text(args, 1)?;
     let malformed = |_| error("XX000", "a text[] is not in its output form");
     // json gives its text from the first byte to the last that is no white space.
-    let mut part = Some(whole.trim_end_matches([' ', '\t', '\n', '\r']));
+    // What stands before a container it leaves out, before a scalar it does not.
+    const BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];
+    let start = match json::kind(&whole) {
+        JsonKind::Object | JsonKind::Array => whole.trim_start_matches(BLANKS),
+        _ => whole.as_ref(),
+    };
+    let mut part = Some(start.trim_end_matches(BLANKS));
     for step in array::elements(path.as_bytes()).map_err(malformed)? {
         let Some(step) = step.map_err(malformed)? else { return Ok((None, binary)) };
         let step = std::str::from_utf8(&step).map_err(|_| error("22021", "the path is not UTF-8"))?;

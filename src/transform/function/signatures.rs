@@ -14,6 +14,8 @@ use crate::catalogue::Type;
 pub(super) static IMPLEMENTED: &[&[Function]] = &[
     super::arithmetic::FUNCTIONS,
     super::case::FUNCTIONS,
+    super::datetime::FUNCTIONS,
+    super::datetime_field::FUNCTIONS,
     super::cast::FUNCTIONS,
     super::cast_json::FUNCTIONS,
     super::comparison::FUNCTIONS,
