@@ -153,7 +153,7 @@ fn timestamp_field<'a>(call: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<
     let (unit, micros) = (field(&text(args, 0)?)?, timestamp(args, 1)?);
     let zone = matches!(unit, Unit::Timezone | Unit::TimezoneHour | Unit::TimezoneMinute);
     if timestamps::is_infinite(micros) {
-        if zone && zoned {
+        if zone {
             return Ok(Value::Null);
         }
         return infinite(unit, micros == timestamps::INFINITY, float).ok_or_else(not_supported);
@@ -166,6 +166,12 @@ fn timestamp_field<'a>(call: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<
         return Ok(value);
     }
     match unit {
+        // Past what 64 bits hold since 1970 PostgreSQL divides, and rounds as its division does.
+        Unit::Epoch if !float && micros.checked_add(UNIX_DAYS * MICROS_PER_DAY).is_none() => {
+            let since = Numeric::from_i128(i128::from(micros) + i128::from(UNIX_DAYS * MICROS_PER_DAY), 0);
+            let seconds = since.div(&Numeric::from_i128(SECOND.into(), 0)).and_then(|n| n.round(6));
+            seconds.map(Value::Numeric).map_err(|e| error("22003", e.to_string()))
+        }
         Unit::Epoch => Ok(answer(float, i128::from(micros) + i128::from(UNIX_DAYS * MICROS_PER_DAY), 6)),
         Unit::Julian if float => {
             let seconds = (clock / SECOND) as f64 + (clock % SECOND) as f64 / 1_000_000.0;
