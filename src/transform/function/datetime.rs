@@ -268,7 +268,7 @@ fn scaled(span: Interval, by: impl Fn(f64) -> f64) -> Result<Value<'static>, Eva
     }
     days = days.checked_add(left as i32).ok_or_else(interval_range)?;
     let micros = (by(span.micros as f64) + seconds * 1_000_000.0).round_ties_even();
-    if !(micros >= -9_223_372_036_854_775_808.0 && micros < 9_223_372_036_854_775_808.0) {
+    if !(-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&micros) {
         return Err(interval_range());
     }
     Ok(Value::Interval(Interval { months, days, micros: micros as i64 }))

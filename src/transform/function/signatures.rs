@@ -19,6 +19,7 @@ pub(super) static IMPLEMENTED: &[&[Function]] = &[
     super::cast::FUNCTIONS,
     super::comparison::FUNCTIONS,
     super::float::FUNCTIONS,
+    super::format::FUNCTIONS,
     super::json::FUNCTIONS,
     super::jsonb_build::FUNCTIONS,
     super::like::FUNCTIONS,
