@@ -22,7 +22,7 @@ pub static FUNCTIONS: &[Function] = &[
     function("extract", &[Text, Time], Num, time_field),
     function("extract", &[Text, Span], Num, interval_field),
     refused("extract", &[Text, TimeTz], Num, ZONE),
-    nullable(function("date_part", &[Text, Date], Float8, date_field)),
+    nullable(lenient(function("date_part", &[Text, Date], Float8, date_part))),
     nullable(function("date_part", &[Text, Timestamp], Float8, timestamp_field)),
     nullable(stable(function("date_part", &[Text, TimestampTz], Float8, timestamp_field))),
     function("date_part", &[Text, Time], Float8, time_field),
@@ -123,14 +123,22 @@ fn clock_field(unit: Unit, micros: i64, float: bool) -> Option<Value<'static>> {
     })
 }
 
+/// PostgreSQL casts the date to timestamp first: a date beyond it is an error even where the unit is NULL.
+fn date_part<'a>(call: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, EvalError> {
+    if matches!(args.get(1), Some(Value::Null)) {
+        return Ok(Value::Null);
+    }
+    let start = midnight(date(args, 1)?)?;
+    if matches!(args.first(), Some(Value::Null)) {
+        return Ok(Value::Null);
+    }
+    args[1] = Value::Timestamp(start);
+    timestamp_field(call, args)
+}
+
 fn date_field<'a>(call: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, EvalError> {
     let float = is_float(call);
     let days = date(args, 1)?;
-    if float {
-        // In double precision PostgreSQL makes a timestamp of the date first.
-        args[1] = Value::Timestamp(midnight(days)?);
-        return timestamp_field(call, args);
-    }
     let unit = field(&text(args, 0)?)?;
     if matches!(unit, Unit::Microsecond | Unit::Millisecond | Unit::Second | Unit::Minute | Unit::Hour) {
         return Err(not_supported());
