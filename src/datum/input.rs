@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use super::calendar::Cursor;
+use super::json::{self, JsonError};
 use super::{Interval, Value, array, calendar, date, interval, numeric, time, timestamp};
 use crate::catalogue::{ColumnType, Type};
 
@@ -67,11 +68,53 @@ pub fn input<'a>(ty: &ColumnType, text: &'a str) -> Result<Value<'a>, InputError
             Value::Array(Cow::Owned(array_text(&ty, text)?))
         }
         Type::Char => return Err(InputError::Refused { reason: "a \"char\" of one ASCII character is read only" }),
-        Type::Json | Type::Jsonb => return Err(InputError::Refused { reason: "json is read by its own function" }),
+        Type::Json => {
+            check_json(text)?;
+            Value::Json(Cow::Borrowed(text))
+        }
+        Type::Jsonb => Value::Jsonb(Cow::Owned(jsonb(text)?)),
         Type::TimeTz | Type::Composite(_) | Type::Other(_) => {
             return Err(InputError::Refused { reason: "values of this type are known by their output form only" });
         }
     })
+}
+
+/// jsonb's output form of a json text.
+pub fn jsonb(text: &str) -> Result<String, InputError> {
+    let mut out = String::new();
+    json::canonical(text, &mut out).map_err(|e| invalid(e.sqlstate(), e.to_string()))?;
+    Ok(out)
+}
+
+/// What json takes, jsonb takes, but for `\u0000`, halves of surrogates, and numbers that numeric cannot hold.
+fn check_json(text: &str) -> Result<(), InputError> {
+    let error = match json::canonical(text, &mut String::new()) {
+        Ok(()) => return Ok(()),
+        Err(JsonError::Number) => {
+            return Err(InputError::Refused { reason: "a json number is beyond the limits of numeric" });
+        }
+        Err(JsonError::Unicode) => json::canonical(&without_code_points(text), &mut String::new()),
+        Err(error) => Err(error),
+    };
+    error.map_err(|e| invalid(e.sqlstate(), e.to_string()))
+}
+
+/// Each whole `\uXXXX` becomes `uXXXX`: as good in a string, and as bad outside.
+fn without_code_points(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.char_indices();
+    while let Some((at, c)) = chars.next() {
+        let hex = text.get(at + 2..at + 6).is_some_and(|h| h.bytes().all(|b| b.is_ascii_hexdigit()));
+        match c {
+            '\\' if hex && text[at + 1..].starts_with('u') => {}
+            '\\' => {
+                out.push(c);
+                out.extend(chars.next().map(|(_, c)| c));
+            }
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 /// Without the blanks that C's `isspace` knows.
@@ -256,11 +299,11 @@ fn iso_timestamp(text: &str, tz: bool) -> Result<i64, InputError> {
 }
 
 fn any_interval(text: &str) -> Result<Interval, InputError> {
-    let text = trim(text);
+    // No blanks around this form.
     if text.starts_with('P') {
         return interval::read(text.as_bytes()).map_err(|_| InputError::Refused { reason: INTERVAL_ONLY });
     }
-    plain_interval(text).ok_or(InputError::Refused { reason: INTERVAL_ONLY })
+    plain_interval(trim(text)).ok_or(InputError::Refused { reason: INTERVAL_ONLY })
 }
 
 /// `1 year 2 mons -3 days 04:05:06.7`, each unit once, fractions of seconds only.

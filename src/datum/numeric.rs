@@ -310,3 +310,6 @@ impl Mantissa {
 pub(crate) fn pow10(power: u32) -> BigInt {
     BigInt::from(10).pow(power)
 }
+
+#[cfg(test)]
+mod tests;

@@ -131,6 +131,7 @@ pub static FUNCTIONS: &[Function] = casts! {
     "anyenum" AnyEnum, Ok(from_text); "date" Date, Err(TEXT_TO_DATE); "time" Time, Err(TEXT_TO_DATE);
     "timetz" TimeTz, Err(TEXT_TO_DATE); "timestamp" Timestamp, Err(TEXT_TO_DATE);
     "timestamptz" TimestampTz, Err(TEXT_TO_DATE); "interval" Arg::Interval, Err(TEXT_TO_DATE);
+    "json" Json, Ok(from_text); "jsonb" Jsonb, Ok(from_text);
     "anyarray" AnyArray, Err("only an array written as a literal is cast from text");
 };
 
@@ -138,7 +139,13 @@ const fn immutable(function: Function) -> Function {
     function
 }
 
-const fn cast(name: &'static str, args: &'static [Arg], to: Arg, context: CastContext, eval: Eval) -> Function {
+pub(super) const fn cast(
+    name: &'static str,
+    args: &'static [Arg],
+    to: Arg,
+    context: CastContext,
+    eval: Eval,
+) -> Function {
     Function { kind: Kind::Cast(context), ..function(name, args, to, eval) }
 }
 
@@ -229,7 +236,7 @@ fn float_to_numeric<'a>(call: &Call<'_>, args: &mut [Value<'a>]) -> Answer<'a> {
 }
 
 /// Half away from zero.
-fn numeric_to_int<'a, W: Width>(_: &Call<'_>, args: &mut [Value<'a>]) -> Answer<'a> {
+pub(super) fn numeric_to_int<'a, W: Width>(_: &Call<'_>, args: &mut [Value<'a>]) -> Answer<'a> {
     match numeric(args, 0)? {
         Number::NaN => Err(error("0A000", "cannot convert NaN to an integer")),
         Number::Infinity | Number::NegInfinity => Err(error("0A000", "cannot convert infinity to an integer")),
@@ -240,18 +247,18 @@ fn numeric_to_int<'a, W: Width>(_: &Call<'_>, args: &mut [Value<'a>]) -> Answer<
     }
 }
 
-fn numeric_to_float4<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Answer<'a> {
+pub(super) fn numeric_to_float4<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Answer<'a> {
     numeric(args, 0)?.to_f32().map(Value::Float4).ok_or_else(|| error("22003", "out of range for type real"))
 }
 
-fn numeric_to_float8<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Answer<'a> {
+pub(super) fn numeric_to_float8<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Answer<'a> {
     numeric(args, 0)?
         .to_f64()
         .map(Value::Float8)
         .ok_or_else(|| error("22003", "out of range for type double precision"))
 }
 
-fn numeric_to_numeric<'a>(call: &Call<'_>, args: &mut [Value<'a>]) -> Answer<'a> {
+pub(super) fn numeric_to_numeric<'a>(call: &Call<'_>, args: &mut [Value<'a>]) -> Answer<'a> {
     Ok(Value::Numeric(numeric(args, 0)?.apply_typmod(call.typmod)?))
 }
 

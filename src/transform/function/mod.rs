@@ -8,6 +8,7 @@ use std::fmt;
 pub mod arithmetic;
 pub mod case;
 pub mod cast;
+pub mod cast_json;
 pub mod comparison;
 pub mod datetime;
 pub mod datetime_field;

@@ -17,6 +17,7 @@ pub(super) static IMPLEMENTED: &[&[Function]] = &[
     super::datetime::FUNCTIONS,
     super::datetime_field::FUNCTIONS,
     super::cast::FUNCTIONS,
+    super::cast_json::FUNCTIONS,
     super::comparison::FUNCTIONS,
     super::float::FUNCTIONS,
     super::format::FUNCTIONS,
