@@ -56,6 +56,28 @@ pub fn bounds(text: &[u8]) -> Result<&[u8], DatumError> {
     Ok(&text[..bounds_len(text)?.saturating_sub(1)])
 }
 
+/// Lower bound and length of each dimension.
+pub fn shape(text: &[u8]) -> Result<Vec<(i32, usize)>, DatumError> {
+    let mut array = elements(text)?;
+    let dimensions = usize::from(array.dimensions);
+    // How many braces each depth has, and after the last one how many elements there are.
+    let mut groups = vec![0usize; dimensions + 1];
+    while let Some(element) = array.next() {
+        element?;
+        groups[dimensions] += 1;
+        let closing = array.rest.iter().take_while(|&&b| b == b'}').count().min(dimensions);
+        for depth in dimensions - closing..dimensions {
+            groups[depth] += 1;
+        }
+    }
+    let mut lowers = bounds(text)?.split(|&b| b == b']').map(|pair| {
+        let lower = pair.strip_prefix(b"[").and_then(|p| p.split(|&b| b == b':').next());
+        lower.and_then(|l| super::integer::read::<i32>(l).ok()).unwrap_or(1)
+    });
+    let length = |pair: &[usize]| pair[1].checked_div(pair[0]).unwrap_or(0);
+    Ok(groups.windows(2).map(|pair| (lowers.next().unwrap_or(1), length(pair))).collect())
+}
+
 impl<'a> Elements<'a> {
     /// 0 for the empty array.
     pub fn dimensions(&self) -> u8 {

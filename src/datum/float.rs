@@ -33,16 +33,88 @@ fn plain(text: &[u8]) -> Option<&str> {
 }
 
 pub fn write4(value: f32, out: &mut String) {
-    match word(f64::from(value)) {
-        Some(word) => out.push_str(word),
-        None => layout(&format!("{value:e}"), 6, out),
-    }
+    let Some(word) = word(f64::from(value)) else {
+        let bits = value.to_bits();
+        let parts = Binary::new((bits & 0x7f_ffff).into(), (bits >> 23 & 0xff) as i32, 23, 150);
+        return layout(&digits(parts, value, |t| t.parse::<f32>().ok() == Some(value)), 6, out);
+    };
+    out.push_str(word);
 }
 
 pub fn write8(value: f64, out: &mut String) {
-    match word(value) {
-        Some(word) => out.push_str(word),
-        None => layout(&format!("{value:e}"), 15, out),
+    let Some(word) = word(value) else {
+        let bits = value.to_bits();
+        let parts = Binary::new(bits & 0xf_ffff_ffff_ffff, (bits >> 52 & 0x7ff) as i32, 52, 1075);
+        return layout(&digits(parts, value, |t| t.parse::<f64>().ok() == Some(value)), 15, out);
+    };
+    out.push_str(word);
+}
+
+/// The shortest digits that lie strictly between the middles to the neighbours, the nearest of them, the even one of two:
+/// as PostgreSQL has them. Rust's own also take a middle itself, and go up from the midst of two.
+fn digits(parts: Binary, value: impl std::fmt::LowerExp, same: impl Fn(&str) -> bool) -> String {
+    let shortest = format!("{value:e}");
+    let length = shortest.bytes().take_while(|&b| b != b'e').filter(u8::is_ascii_digit).count();
+    for places in length - 1..17 {
+        let nearest = format!("{value:.places$e}");
+        if same(&nearest) {
+            if !parts.on_middle(&nearest) {
+                return nearest;
+            }
+        } else if places + 1 == length && !parts.on_middle(&shortest) {
+            // Beside a power of two the nearest digits can be too far off on the narrow side.
+            return shortest;
+        }
+    }
+    shortest
+}
+
+/// `mantissa * 2^exponent`.
+#[derive(Clone, Copy)]
+struct Binary {
+    mantissa: u64,
+    exponent: i32,
+    /// The neighbour below is half as far as the one above.
+    narrow_below: bool,
+}
+
+impl Binary {
+    fn new(fraction: u64, biased: i32, bits: u32, bias: i32) -> Binary {
+        match biased {
+            0 => Binary { mantissa: fraction, exponent: 1 - bias, narrow_below: false },
+            _ => Binary {
+                mantissa: fraction | 1 << bits,
+                exponent: biased - bias,
+                narrow_below: fraction == 0 && biased > 1,
+            },
+        }
+    }
+
+    /// Whether `-d.ddde±x` is exactly the middle between this and a neighbour.
+    fn on_middle(self, text: &str) -> bool {
+        let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+        let fraction = mantissa.split_once('.').map_or(0, |(_, f)| f.len()) as i32;
+        let decimal = mantissa.bytes().filter(u8::is_ascii_digit).fold(0u128, |n, d| n * 10 + u128::from(d - b'0'));
+        let power = exponent.parse().unwrap_or(0) - fraction;
+        let m = u128::from(self.mantissa);
+        let below = if self.narrow_below { (4 * m - 1, self.exponent - 2) } else { (2 * m - 1, self.exponent - 1) };
+        is_equal(decimal, power, 2 * m + 1, self.exponent - 1) || is_equal(decimal, power, below.0, below.1)
+    }
+}
+
+/// `decimal * 10^power == binary * 2^exponent`. Sides that do not fit 128 bits are never equal: one of them is below 2^57.
+fn is_equal(decimal: u128, power: i32, binary: u128, exponent: i32) -> bool {
+    let five = |n: i32| u32::try_from(n).ok().and_then(|n| 5u128.checked_pow(n));
+    // Both sides without what they share of 2.
+    let twos = exponent - power;
+    let (Some(left), Some(right)) = (five(power.max(0)), five((-power).max(0))) else { return false };
+    let scale = |side: u128, factor: u128, twos: i32| {
+        let shift = u32::try_from(twos.max(0)).ok().filter(|&s| s < 128)?;
+        side.checked_mul(factor)?.checked_mul(1u128 << shift)
+    };
+    match (scale(decimal, left, -twos), scale(binary, right, twos)) {
+        (Some(a), Some(b)) => a == b,
+        _ => false,
     }
 }
 

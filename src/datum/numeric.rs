@@ -8,6 +8,13 @@ use num_traits::{Signed, ToPrimitive, Zero};
 
 use super::DatumError;
 
+mod arithmetic;
+mod convert;
+mod order;
+mod power;
+
+pub use convert::{from_f32, from_f64, precision_and_scale};
+
 pub const MAX_SCALE: i64 = 16_383;
 pub const MAX_INTEGER_DIGITS: i64 = 131_072;
 
@@ -250,6 +257,9 @@ impl Mantissa {
     }
 
     pub(crate) fn times_pow10(&self, power: u32) -> Mantissa {
+        if self.is_zero() {
+            return Mantissa::Small(0);
+        }
         if let Mantissa::Small(m) = self
             && let Some(product) = 10i128.checked_pow(power).and_then(|p| m.checked_mul(p))
         {
@@ -302,4 +312,4 @@ pub(crate) fn pow10(power: u32) -> BigInt {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -5,7 +5,28 @@
 //! the result is a [`Plan`] of typed expressions; `eval` computes them. PostgreSQL is the oracle: what `psql -f` on the
 //! file answers is what the topic must hold.
 
+pub mod bind;
+pub mod codes;
+pub mod eval;
+pub mod explain;
 pub mod function;
+pub mod parse;
 pub mod plan;
+pub mod source;
 
+pub use bind::bind;
+pub use eval::Scope;
+pub use explain::explain;
 pub use plan::{Expr, ExprKind, Field, Output, Plan, Shape, Source, UsedColumn};
+pub use source::{TransformFile, discover};
+
+/// The known name that a wrong one was most likely meant to be.
+pub(crate) fn nearest<'n>(wrong: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    let wrong = wrong.to_lowercase();
+    known
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(&wrong, &name.to_lowercase()), name))
+        .filter(|(distance, name)| *distance <= 1 + name.chars().count() / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}

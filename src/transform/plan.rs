@@ -76,10 +76,14 @@ pub enum ExprKind {
     },
     Constant(Value<'static>),
     /// A function, an operator or a cast. Strict functions are not called with a NULL argument: the answer is NULL.
+    /// `arg_types` are the arguments' own.
     Call {
         function: &'static Function,
         args: Vec<Expr>,
+        arg_types: Vec<ColumnType>,
     },
+    /// The same value under another type: a cast without a function (varchar to text).
+    Relabel(Box<Expr>),
     And(Vec<Expr>),
     Or(Vec<Expr>),
     Not(Box<Expr>),
@@ -130,6 +134,101 @@ impl Shape {
         match self {
             Shape::Scalar(e) => e.nullable,
             Shape::Record { .. } => false,
+        }
+    }
+
+    /// The shape's own expressions: the scalar's, or the record's fields and its json.
+    fn exprs(&self, each: &mut dyn FnMut(&Expr)) {
+        match self {
+            Shape::Scalar(e) => each(e),
+            Shape::Record { fields, json } => {
+                fields.iter().for_each(|f| f.shape.exprs(each));
+                each(json);
+            }
+        }
+    }
+
+    pub(crate) fn visit_columns(&self, each: &mut dyn FnMut(u16)) {
+        self.exprs(&mut |e| e.visit_columns(each));
+    }
+
+    pub(crate) fn renumber(&mut self, to: &dyn Fn(u16) -> u16) {
+        match self {
+            Shape::Scalar(e) => e.renumber(to),
+            Shape::Record { fields, json } => {
+                fields.iter_mut().for_each(|f| f.shape.renumber(to));
+                json.renumber(to);
+            }
+        }
+    }
+}
+
+impl Expr {
+    pub(crate) fn visit_columns(&self, each: &mut dyn FnMut(u16)) {
+        if let ExprKind::Column { column, .. } = &self.kind {
+            each(*column);
+        }
+        self.children(&mut |child| child.visit_columns(each));
+    }
+
+    pub(crate) fn renumber(&mut self, to: &dyn Fn(u16) -> u16) {
+        if let ExprKind::Column { column, .. } = &mut self.kind {
+            *column = to(*column);
+        }
+        self.children_mut(&mut |child| child.renumber(to));
+    }
+
+    fn children(&self, each: &mut dyn FnMut(&Expr)) {
+        match &self.kind {
+            ExprKind::Column { .. } | ExprKind::Constant(_) => {}
+            ExprKind::Call { args, .. } | ExprKind::Coalesce(args) | ExprKind::Extreme { args, .. } => {
+                args.iter().for_each(each);
+            }
+            ExprKind::And(args) | ExprKind::Or(args) => args.iter().for_each(each),
+            ExprKind::Relabel(e) | ExprKind::Not(e) => each(e),
+            ExprKind::IsNull { expr, .. } | ExprKind::IsBool { expr, .. } => each(expr),
+            ExprKind::IsDistinct { left, right, .. } | ExprKind::NullIf { left, right, .. } => {
+                each(left);
+                each(right);
+            }
+            ExprKind::In { expr, list, .. } => {
+                each(expr);
+                list.iter().for_each(|(e, _)| each(e));
+            }
+            ExprKind::Case { branches, otherwise } => {
+                for (when, then) in branches {
+                    each(when);
+                    each(then);
+                }
+                otherwise.iter().for_each(|e| each(e));
+            }
+        }
+    }
+
+    fn children_mut(&mut self, each: &mut dyn FnMut(&mut Expr)) {
+        match &mut self.kind {
+            ExprKind::Column { .. } | ExprKind::Constant(_) => {}
+            ExprKind::Call { args, .. } | ExprKind::Coalesce(args) | ExprKind::Extreme { args, .. } => {
+                args.iter_mut().for_each(each);
+            }
+            ExprKind::And(args) | ExprKind::Or(args) => args.iter_mut().for_each(each),
+            ExprKind::Relabel(e) | ExprKind::Not(e) => each(e),
+            ExprKind::IsNull { expr, .. } | ExprKind::IsBool { expr, .. } => each(expr),
+            ExprKind::IsDistinct { left, right, .. } | ExprKind::NullIf { left, right, .. } => {
+                each(left);
+                each(right);
+            }
+            ExprKind::In { expr, list, .. } => {
+                each(expr);
+                list.iter_mut().for_each(|(e, _)| each(e));
+            }
+            ExprKind::Case { branches, otherwise } => {
+                for (when, then) in branches {
+                    each(when);
+                    each(then);
+                }
+                otherwise.iter_mut().for_each(|e| each(e));
+            }
         }
     }
 }

@@ -11,7 +11,22 @@ use super::{Arg, CastContext, Function, Kind, Returns, Volatility};
 use crate::catalogue::Type;
 
 /// Every file's functions. The order says nothing.
-pub(super) static IMPLEMENTED: &[&[Function]] = &[];
+pub(super) static IMPLEMENTED: &[&[Function]] = &[
+    super::arithmetic::FUNCTIONS,
+    super::case::FUNCTIONS,
+    super::datetime::FUNCTIONS,
+    super::datetime_field::FUNCTIONS,
+    super::cast::FUNCTIONS,
+    super::cast_json::FUNCTIONS,
+    super::comparison::FUNCTIONS,
+    super::float::FUNCTIONS,
+    super::json::FUNCTIONS,
+    super::jsonb_build::FUNCTIONS,
+    super::like::FUNCTIONS,
+    super::math::FUNCTIONS,
+    super::text::FUNCTIONS,
+    super::text_cut::FUNCTIONS,
+];
 
 const TSV: &str = include_str!("signatures.tsv");
 const REFUSED: &str = "this overload cannot be computed exactly as PostgreSQL does; cast the arguments to a supported type, or leave it to a generated column";
@@ -165,5 +180,32 @@ impl Arg {
             Type::Other(_) => Arg::Other("other"),
             Type::Unknown => Arg::Unknown,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What we say of an overload is what `pg_catalog` says of it.
+    #[test]
+    fn implemented_overloads_are_declared_as_in_pg_catalog() {
+        let server: Vec<Function> = TSV.lines().map(|line| refused(line).expect("seven fields")).collect();
+        let mut wrong = Vec::new();
+        for ours in implemented().filter(|f| f.eval.is_ok()) {
+            let same = |f: &&Function| index(f.kind) == index(ours.kind) && f.name == ours.name && f.args == ours.args;
+            let Some(theirs) = server.iter().find(same) else { continue };
+            let differ = ours.kind != theirs.kind
+                || ours.returns != theirs.returns
+                || ours.strict != theirs.strict
+                || ours.volatility != theirs.volatility;
+            if differ {
+                wrong.push(format!(
+                    "{ours:?}: {:?} {:?} strict {} {:?}",
+                    theirs.kind, theirs.returns, theirs.strict, theirs.volatility
+                ));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 }

@@ -1,0 +1,168 @@
+//! Calls: which function is meant, what its arguments become, what it gives.
+
+use super::coerce::call;
+use super::{Binder, Bound, codes, resolve, types};
+use crate::catalogue::{ColumnType, Type};
+use crate::diagnostic::Span;
+use crate::transform::function::signatures;
+use crate::transform::function::{Arg, Function, Kind, Returns, candidates};
+use crate::transform::nearest;
+use crate::transform::parse::ast::Name;
+use crate::transform::plan::Expr;
+
+/// Answers depend on the moment, the session or chance, by name: the help is the same for all.
+const VOLATILE: &[&str] = &[
+    "now",
+    "random",
+    "clock_timestamp",
+    "statement_timestamp",
+    "transaction_timestamp",
+    "timeofday",
+    "nextval",
+    "currval",
+    "lastval",
+    "setval",
+    "gen_random_uuid",
+    "uuid_generate_v1",
+    "uuid_generate_v4",
+    "txid_current",
+    "pg_current_xact_id",
+    "current_setting",
+    "pg_sleep",
+    "setseed",
+    "pg_backend_pid",
+    "version",
+    "random_normal",
+    "uuidv4",
+    "uuidv7",
+    "gen_random_bytes",
+    "inet_client_addr",
+    "current_database",
+    "current_schemas",
+];
+
+const AGGREGATES: &[&str] = &[
+    "count",
+    "sum",
+    "min",
+    "max",
+    "avg",
+    "bool_and",
+    "bool_or",
+    "every",
+    "string_agg",
+    "array_agg",
+    "jsonb_agg",
+    "json_agg",
+    "jsonb_object_agg",
+    "json_object_agg",
+    "stddev",
+    "variance",
+    "bit_and",
+    "bit_or",
+    "xmlagg",
+];
+
+impl Binder<'_> {
+    pub(super) fn function(&self, schema: Option<&Name>, name: &Name, args: Vec<Expr>, span: Span) -> Bound<Expr> {
+        let at = name.span;
+        if let Some(schema) = schema
+            && schema.text != "pg_catalog"
+        {
+            let message = format!("{}.{} is a user-defined function", schema.text, name.text);
+            return Err(self
+                .error(codes::UNKNOWN_FUNCTION, at, message)
+                .help("only PostgreSQL's own functions can be computed here"));
+        }
+        if VOLATILE.contains(&name.text.as_str()) {
+            let message = format!("{}() answers differently from one moment or session to the next", name.text);
+            return Err(self
+                .error(codes::VOLATILE, at, message)
+                .help("store the value in a column when the row is written"));
+        }
+        if AGGREGATES.contains(&name.text.as_str()) {
+            let message = format!("{} is an aggregate: a record comes from one row of the root table", name.text);
+            return Err(self.error(codes::UNSUPPORTED, at, message).help("aggregates come with correlated subqueries"));
+        }
+        if let (None, Some(user)) = (schema, self.catalogue.user_functions.iter().find(|f| f.name == name.text)) {
+            let message = format!("{} could be the function {user} of this database", name.text);
+            return Err(self
+                .error(codes::USER_FUNCTION, at, message)
+                .help(format!("write pg_catalog.{} for PostgreSQL's own", name.text)));
+        }
+        let all = candidates(Kind::Function, &name.text);
+        if all.is_empty() {
+            return Err(self.no_function(name));
+        }
+        let arg_types: Vec<Type> = args.iter().map(|a| a.ty.ty.clone()).collect();
+        let f = resolve::resolve(Kind::Function, &name.text, &arg_types).map_err(|e| {
+            let shown: Vec<String> = arg_types.iter().map(types::sql_name).collect();
+            let shown = format!("{}({})", name.text, shown.join(", "));
+            let message = match e {
+                resolve::Unresolved::None => format!("function {shown} does not exist"),
+                resolve::Unresolved::Ambiguous => format!("function {shown} is not unique"),
+            };
+            self.error(codes::TYPE_MISMATCH, at, message).help("an explicit cast may help")
+        })?;
+        self.usable(f, at)?;
+        let args = self.fit(f, args)?;
+        self.case_is_exact(&name.text, &args, at)?;
+        let mut ty = self.returned(f, &args);
+        ty.collation = if types::is_text(&ty.ty) { self.merged_collation(&args, span)? } else { None };
+        Ok(call(f, args, ty, span))
+    }
+
+    fn no_function(&self, name: &Name) -> crate::diagnostic::Diagnostic {
+        let mut known: Vec<&str> =
+            signatures::implemented().filter(|f| f.kind == Kind::Function).map(|f| f.name).collect();
+        known.extend(["coalesce", "nullif", "greatest", "least"]);
+        known.sort_unstable();
+        known.dedup();
+        let help = match nearest(&name.text, known) {
+            Some(near) => format!("did you mean {near}?"),
+            None => "docs/sql.md lists the functions there are".to_owned(),
+        };
+        self.error(codes::UNKNOWN_FUNCTION, name.span, format!("the function {} is not supported", name.text))
+            .help(help)
+    }
+
+    /// Each argument as the overload declares it.
+    pub(super) fn fit(&self, f: &Function, args: Vec<Expr>) -> Bound<Vec<Expr>> {
+        let element = args.iter().enumerate().find_map(|(i, a)| match (resolve::declared(f, i), &a.ty.ty) {
+            (_, Type::Unknown) => None,
+            (Arg::AnyElement | Arg::AnyEnum, ty) => Some(ty.clone()),
+            (Arg::AnyArray, Type::Array(e)) => Some((**e).clone()),
+            _ => None,
+        });
+        let fit = |(i, arg): (usize, Expr)| {
+            let declared = resolve::declared(f, i);
+            match (declared, types::concrete(declared)) {
+                (_, Some(ty)) => self.coerce_implicit(arg, &ty),
+                (Arg::AnyElement | Arg::AnyEnum, None) if arg.ty.ty == Type::Unknown => match &element {
+                    Some(ty) => self.coerce_implicit(arg, ty),
+                    None => Err(self.error(
+                        codes::TYPE_MISMATCH,
+                        arg.span,
+                        "could not determine polymorphic type because input has type unknown",
+                    )),
+                },
+                (Arg::AnyArray, None) if arg.ty.ty == Type::Unknown => match &element {
+                    Some(ty) => self.coerce_implicit(arg, &Type::Array(std::sync::Arc::new(ty.clone()))),
+                    None => self.settle(arg),
+                },
+                _ => self.settle(arg),
+            }
+        };
+        args.into_iter().enumerate().map(fit).collect()
+    }
+
+    pub(super) fn returned(&self, f: &Function, args: &[Expr]) -> ColumnType {
+        let polymorphic =
+            |i: &usize| matches!(resolve::declared(f, *i), Arg::AnyElement | Arg::AnyArray | Arg::AnyEnum);
+        let ty = match f.returns {
+            Returns::Type(arg) => types::concrete(arg),
+            Returns::SameAsArgument => (0..args.len()).find(polymorphic).map(|i| args[i].ty.ty.clone()),
+        };
+        ColumnType::plain(ty.unwrap_or(Type::Text))
+    }
+}

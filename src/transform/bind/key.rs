@@ -1,0 +1,115 @@
+//! The key: outputs that are never NULL and, for an entity, unique for the root.
+
+use super::{Binder, codes};
+use crate::catalogue::{Index, Table};
+use crate::diagnostic::Diagnostic;
+use crate::transform::nearest;
+use crate::transform::plan::{ExprKind, Output, Shape};
+use crate::transform::source::TransformFile;
+
+/// The key as indexes into the outputs.
+pub(super) fn key(
+    binder: &Binder<'_>,
+    file: &TransformFile,
+    table: &Table,
+    outputs: &[Output],
+    findings: &mut Vec<Diagnostic>,
+) -> Vec<usize> {
+    let at = file.header.key_span;
+    let mut key = Vec::new();
+    for name in &file.header.key {
+        let Some(i) = outputs.iter().position(|o| o.name == *name) else {
+            // An output that could not be bound has its own finding.
+            let written = file.select.items.iter().any(|item| {
+                item.alias.as_ref().is_some_and(|a| a.text == *name)
+                    || item.expr.to_string().ends_with(&format!("\"{name}\""))
+            });
+            if !written {
+                let names = outputs.iter().map(|o| o.name.as_str());
+                let help = match nearest(name, names.clone()) {
+                    Some(near) => format!("did you mean {near}?"),
+                    None => format!("the outputs are {}", names.collect::<Vec<_>>().join(", ")),
+                };
+                let message = format!("the key column {name} is no output of the SELECT");
+                findings.push(binder.error(codes::KEY_OUTPUT, at, message).help(help));
+            }
+            continue;
+        };
+        let output = &outputs[i];
+        if let Shape::Record { .. } = output.shape {
+            let message = format!("the key column {name} is a record");
+            findings.push(binder.error(codes::KEY_OUTPUT, at, message).help("use plain columns for the key"));
+        } else if output.shape.nullable() && !file.header.not_null.contains(name) {
+            let message = format!("the key column {name} can be NULL");
+            findings.push(binder.error(codes::KEY_NULLABLE, at, message).help(format!(
+                "set NOT NULL on the column, add WHERE {name} IS NOT NULL, or assert it with not_null = [\"{name}\"]"
+            )));
+        }
+        key.push(i);
+    }
+    if findings.is_empty() {
+        unique(binder, file, table, outputs, &key, findings);
+    }
+    key
+}
+
+fn unique(
+    binder: &Binder<'_>,
+    file: &TransformFile,
+    table: &Table,
+    outputs: &[Output],
+    key: &[usize],
+    findings: &mut Vec<Diagnostic>,
+) {
+    let plain = |i: &usize| match &outputs[*i].shape {
+        Shape::Scalar(expr) => match expr.kind {
+            ExprKind::Column { column, .. } => Some(table.columns[usize::from(column)].name.as_str()),
+            _ => None,
+        },
+        Shape::Record { .. } => None,
+    };
+    let columns: Vec<&str> = key.iter().filter_map(plain).collect();
+    let usable: Vec<&Index> = unique_indexes(table).collect();
+    if usable.iter().any(|index| index.columns.iter().all(|c| columns.contains(&c.as_str()))) {
+        return;
+    }
+    let message = format!("the key ({}) is not unique for the rows of {}", file.header.key.join(", "), table.name);
+    let help = if usable.is_empty() {
+        format!("{} has no unique index over plain columns: add a primary key", table.name)
+    } else {
+        let list: Vec<String> = usable.iter().map(|i| format!("{} ({})", i.name, i.columns.join(", "))).collect();
+        format!("the key must hold all columns of a unique index, as plain columns: {}", list.join("; "))
+    };
+    findings.push(binder.error(codes::KEY_NOT_UNIQUE, file.header.key_span, message).help(help));
+}
+
+/// Valid and whole; deferrable ones hold at every commit, which is where a topic is compared.
+fn unique_indexes(table: &Table) -> impl Iterator<Item = &Index> {
+    table.indexes.iter().filter(|i| i.unique && i.valid && !i.partial && !i.columns.is_empty())
+}
+
+/// Every path of the header's `not_null` names an output, or a field of a record.
+pub(super) fn not_null_paths(
+    binder: &mut Binder<'_>,
+    file: &TransformFile,
+    outputs: &[Output],
+    findings: &mut Vec<Diagnostic>,
+) {
+    for path in &file.header.not_null {
+        let mut parts = path.split('.').map(|p| p.trim_end_matches("[]"));
+        let first = parts.next().unwrap_or("");
+        let mut shape = outputs.iter().find(|o| o.name == first).map(|o| &o.shape);
+        for part in parts {
+            shape = match shape {
+                Some(Shape::Record { fields, .. }) => fields.iter().find(|f| f.name == part).map(|f| &f.shape),
+                _ => None,
+            };
+        }
+        if shape.is_none() && findings.is_empty() {
+            let message = format!("not_null names {path}, which is no output");
+            let help =
+                format!("the outputs are {}", outputs.iter().map(|o| o.name.as_str()).collect::<Vec<_>>().join(", "));
+            findings.push(binder.error(codes::NOT_NULL_PATH, file.header.not_null_span, message).help(help));
+        }
+    }
+}
