@@ -9,10 +9,11 @@ use crate::encode::avro::{Avro, Record, RecordField};
 use crate::encode::codes;
 use crate::encode::contract::Contract;
 use crate::encode::default::encode_default;
+use crate::encode::eval::plain_column;
 use crate::encode::fit::{self, Misfit, Terms};
 use crate::encode::key::{KeySchema, key_names};
 use crate::encode::leaf::{NullRule, Slot};
-use crate::transform::{Expr, ExprKind, Plan, Shape};
+use crate::transform::{Expr, Plan, Shape};
 
 #[derive(Debug, Clone, Default)]
 pub struct RenderOptions {
@@ -253,9 +254,9 @@ struct Named<'p> {
 }
 
 fn operation(expr: &Expr, slot: Slot, path: &str) -> Op {
-    match expr.kind {
-        ExprKind::Column { source, column } => Op::Column { source, column, slot, path: path.into() },
-        _ => Op::Eval { expr: expr.clone(), slot, path: path.into() },
+    match plain_column(expr) {
+        Some((source, column)) => Op::Column { source, column, slot, path: path.into() },
+        None => Op::Eval { expr: expr.clone(), slot, path: path.into() },
     }
 }
 

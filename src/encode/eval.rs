@@ -1,18 +1,23 @@
 //! The one place where this room asks the evaluator.
 
-use crate::datum::{self, Value};
+use crate::datum::Value;
 use crate::row::Row;
 use crate::transform::function::{Context, EvalError};
-use crate::transform::{Expr, ExprKind};
+use crate::transform::{Expr, ExprKind, Scope};
 
-pub(crate) fn evaluate<'a>(expr: &'a Expr, _context: &'a Context, rows: &'a [Row<'a>]) -> Result<Value<'a>, EvalError> {
-    let refused = |message: String| EvalError { sqlstate: "XX000", message };
+pub(crate) fn evaluate<'a>(expr: &'a Expr, context: &'a Context, rows: &'a [Row<'a>]) -> Result<Value<'a>, EvalError> {
+    expr.eval(&Scope { context, rows })
+}
+
+pub(crate) fn is_true(filter: &Expr, context: &Context, rows: &[Row<'_>]) -> Result<bool, EvalError> {
+    Ok(filter.truth(&Scope { context, rows })? == Some(true))
+}
+
+/// The column whose text an expression passes on as it is: the column itself, or it under another type's name.
+pub(crate) fn plain_column(expr: &Expr) -> Option<(u16, u16)> {
     match &expr.kind {
-        ExprKind::Column { source, column } => match rows[*source as usize][*column as usize] {
-            None => Ok(Value::Null),
-            Some(text) => datum::read(&expr.ty, text).map_err(|e| refused(e.to_string())),
-        },
-        ExprKind::Constant(value) => Ok(value.clone()),
-        _ => Err(refused("this expression is not evaluated yet".into())),
+        ExprKind::Column { source, column } => Some((*source, *column)),
+        ExprKind::Relabel(inner) => plain_column(inner),
+        _ => None,
     }
 }

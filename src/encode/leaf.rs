@@ -119,7 +119,7 @@ impl Slot {
             out.push(some);
         }
         match put(out) {
-            Err(fault) if self.special == Special::Null && fault.code.is_special() => {
+            Err(fault) if self.special == Special::Null && is_special(fault.code) => {
                 out.truncate(start);
                 self.put_null(out)
             }
@@ -128,15 +128,9 @@ impl Slot {
     }
 }
 
-trait SpecialCode {
-    fn is_special(self) -> bool;
-}
-
-impl SpecialCode for Code {
-    /// What `"pgspine.special"` is about: values outside of the field's type, not broken ones.
-    fn is_special(self) -> bool {
-        matches!(self, codes::ROW_SPECIAL | codes::ROW_DECIMAL | codes::ROW_RANGE)
-    }
+/// What `"pgspine.special"` is about: values outside of the field's type, not broken ones.
+fn is_special(code: Code) -> bool {
+    matches!(code, codes::ROW_SPECIAL | codes::ROW_DECIMAL | codes::ROW_RANGE)
 }
 
 impl Leaf {

@@ -6,12 +6,11 @@
 
 use std::fmt;
 
-use crate::datum::Value;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::encode::codes;
 use crate::encode::compile::{Compiler, KeyCode, Op, RenderOptions};
 use crate::encode::contract::Contract;
-use crate::encode::eval::evaluate;
+use crate::encode::eval::{evaluate, is_true};
 use crate::encode::key::KeySchema;
 use crate::encode::leaf::Fault;
 use crate::encode::value::{put_key_text, put_value};
@@ -108,10 +107,7 @@ impl Renderer {
     pub fn passes(&self, context: &Context, rows: &[Row<'_>]) -> Result<bool, RowError> {
         match &self.filter {
             None => Ok(true),
-            Some(filter) => match evaluate(filter, context, rows) {
-                Ok(value) => Ok(matches!(value, Value::Bool(true))),
-                Err(e) => Err(RowError::of_eval("WHERE", e)),
-            },
+            Some(filter) => is_true(filter, context, rows).map_err(|e| RowError::of_eval("WHERE", e)),
         }
     }
 
@@ -171,6 +167,8 @@ fn run(
 }
 
 impl RowError {
+    // A fault is boxed so that the way without one carries a pointer's width.
+    #[allow(clippy::boxed_local)]
     #[cold]
     fn of_fault(path: &str, fault: Box<Fault>) -> RowError {
         // Collected from the inside out.

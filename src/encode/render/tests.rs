@@ -406,3 +406,54 @@ fn a_record_of_the_select_is_a_record_of_the_contract_or_json_text() {
     let findings = body(r#""type":"string""#, &["v.d"]).unwrap_err();
     assert_eq!(findings[0].code, codes::UNKNOWN_PATH);
 }
+
+#[test]
+fn a_transform_goes_from_its_text_to_avro() {
+    use crate::catalogue::{Catalogue, Column, Index, ReplicaIdentity, Table, TableKind};
+    let sql = "/* pgspine\ntopic = \"t\"\nkey = [\"id\"]\n*/\nSELECT id, v || '!' AS v FROM t WHERE v <> 'no'";
+    let column = |name: &str, attnum, ty| Column {
+        name: name.into(),
+        attnum,
+        ty: ColumnType::plain(ty),
+        not_null: true,
+        generated: false,
+        comment: None,
+    };
+    let index = Index {
+        name: "t_pkey".into(),
+        columns: vec!["id".into()],
+        primary: true,
+        unique: true,
+        immediate: true,
+        valid: true,
+        partial: false,
+    };
+    let table = Table {
+        oid: 1,
+        name: QualifiedName::new("public", "t"),
+        kind: TableKind::Ordinary,
+        columns: vec![column("id", 1, Type::Int8), column("v", 2, Type::Text)],
+        indexes: vec![index],
+        checks: Vec::new(),
+        replica_identity: ReplicaIdentity::Default,
+        row_security: false,
+        comment: None,
+        leaves: Vec::new(),
+    };
+    let catalogue = Catalogue { tables: vec![table], search_path: vec!["public".into()], ..Catalogue::default() };
+    let file = crate::transform::source::parse_text(Path::new("."), Path::new("t.sql"), sql.into()).unwrap();
+    let plan = crate::transform::bind(&file, &catalogue).unwrap();
+    let contract = contract(r#""type":"string""#);
+    let key = KeySchema::derive(&plan, &contract).unwrap();
+    let options = RenderOptions { max_record: 1000, ..RenderOptions::default() };
+    let renderer = Renderer::new(&plan, &contract, &key, &options).unwrap();
+    let mut out = Rendered::default();
+    let mut row = |v: &'static str| {
+        let names = plan.sources[0].columns.iter().map(|c| c.name.as_str());
+        let row: Vec<Option<&[u8]>> = names.map(|n| Some(if n == "id" { &b"7"[..] } else { v.as_bytes() })).collect();
+        let outcome = renderer.render(&Context::default(), &[&row], &mut out).unwrap();
+        (outcome, out.body().to_vec())
+    };
+    assert_eq!(row("yes"), (Outcome::Entity, b"\x0e\x08yes!".to_vec()));
+    assert_eq!(row("no").0, Outcome::Filtered);
+}
