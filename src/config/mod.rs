@@ -6,9 +6,10 @@
 
 mod approval;
 mod codes;
+mod document;
 mod read;
-mod reader;
 mod secret;
+mod section;
 #[cfg(test)]
 mod tests;
 mod value;

@@ -1,6 +1,7 @@
 //! Every key of `pgspine.toml` with its default, in the order of the reference.
 
-use super::reader::{Document, Section};
+use super::document::Document;
+use super::section::Section;
 use super::*;
 
 /// Everything wrong with the file, or the configuration.
