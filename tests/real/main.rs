@@ -6,3 +6,4 @@ mod function_json;
 mod function_numeric;
 mod function_oracle;
 mod function_text;
+mod transform_expression;
