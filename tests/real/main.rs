@@ -20,6 +20,7 @@ mod function_numeric;
 mod function_oracle;
 mod function_text;
 <<<<<<< HEAD
+<<<<<<< HEAD
 mod golden_recorder;
 mod process;
 mod registry;
@@ -27,3 +28,6 @@ mod rooms;
 =======
 mod registry;
 >>>>>>> enc
+=======
+mod transform_expression;
+>>>>>>> front

@@ -13,7 +13,7 @@ mod nullable;
 mod output;
 pub(crate) mod resolve;
 mod table;
-pub(crate) mod types;
+pub mod types;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -118,10 +118,14 @@ impl<'b> Binder<'b> {
     ) -> Vec<UsedColumn> {
         let mut used = BTreeSet::new();
         if let Some(filter) = &filter {
-            filter.visit_columns(&mut |c| drop(used.insert(c)));
+            filter.visit_columns(&mut |c| {
+                used.insert(c);
+            });
         }
         for output in outputs.iter() {
-            output.shape.visit_columns(&mut |c| drop(used.insert(c)));
+            output.shape.visit_columns(&mut |c| {
+                used.insert(c);
+            });
         }
         let mut order: Vec<u16> = used.into_iter().collect();
         order.sort_by_key(|c| table.columns[usize::from(*c)].attnum);

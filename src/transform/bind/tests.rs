@@ -1,1 +1,123 @@
+//! Transforms against a small catalogue: what is found, and what the plan says.
 
+use std::path::Path;
+
+use super::bind;
+use crate::catalogue::Catalogue;
+use crate::transform::parse::schema;
+use crate::transform::source;
+
+const SCHEMA: &str = "-- pgspine server=15.18 collate=en_US.UTF-8 provider=libc\n\
+    CREATE TYPE shop.status AS ENUM ('new', 'paid');\n\
+    CREATE TABLE shop.orders (\n  id bigint NOT NULL,\n  status shop.status NOT NULL,\n  code text,\n  total numeric(12,2),\n\
+    placed_at timestamptz NOT NULL,\n  twice bigint GENERATED ALWAYS AS ((id * 2)) STORED,\n\
+    CONSTRAINT orders_pkey PRIMARY KEY (id),\n  CONSTRAINT orders_code UNIQUE (code)\n);\n\
+    SET search_path = public, shop;\n";
+
+fn catalogue() -> Catalogue {
+    schema::read(SCHEMA).unwrap()
+}
+
+fn findings(header: &str, select: &str) -> Vec<String> {
+    let text = format!("/* pgspine\ntopic = \"t\"\n{header}\n*/\n{select}");
+    let bound = source::parse_text(Path::new("transforms"), Path::new("transforms/shop/order.sql"), text)
+        .and_then(|file| bind(&file, &catalogue()));
+    match bound {
+        Ok(_) => vec![],
+        Err(found) => {
+            found.iter().map(|d| format!("{} {} | {}", d.code, d.message, d.help.as_deref().unwrap_or(""))).collect()
+        }
+    }
+}
+
+fn check(select: &str, expected: &str) {
+    let found = findings("key = [\"id\"]", select).join("\n");
+    if expected.is_empty() {
+        assert_eq!(found, "", "{select}");
+    } else {
+        assert!(found.starts_with(expected), "{select}\n{found}");
+    }
+}
+
+#[test]
+fn every_refusal_has_its_code_and_its_help() {
+    for (select, expected) in [
+        ("SELECT id FROM shop.orders", ""),
+        ("SELECT id FROM orders AS o WHERE o.status = 'paid'", ""),
+        ("SELECT id FROM shop.order", "PGS1020 relation \"shop.order\" does not exist | did you mean shop.orders?"),
+        ("SELECT id, statsu FROM orders", "PGS1021 shop.orders has no column statsu | did you mean status?"),
+        (
+            "SELECT orders.id FROM orders o",
+            "PGS1020 missing FROM-clause entry for table \"orders\" | the root is called o",
+        ),
+        ("SELECT id, orders AS o FROM orders", "PGS1023 orders is the whole row here"),
+        ("SELECT id, ctid FROM orders", "PGS1023 ctid is a system column"),
+        ("SELECT id, twice FROM orders", "PGS1023 twice is a generated column"),
+        ("SELECT id, id + 1 FROM orders", "PGS1024 this output has no name"),
+        ("SELECT id, code AS id FROM orders", "PGS1024 two outputs are called id"),
+        ("SELECT id, now() AS n FROM orders", "PGS1033 now() answers differently"),
+        ("SELECT id, uper(code) AS n FROM orders", "PGS1031 the function uper is not supported | did you mean upper?"),
+        (
+            "SELECT id FROM orders WHERE status = 'pad'",
+            "PGS1035 invalid input value for enum shop.status: \"pad\" | did you mean 'paid'?",
+        ),
+        ("SELECT id FROM orders WHERE id = 'x'", "PGS1035 invalid input syntax for type bigint: \"x\""),
+        ("SELECT id FROM orders WHERE id", "PGS1034 argument of WHERE must be type boolean, not type bigint"),
+        ("SELECT id FROM orders WHERE code = 1", "PGS1034 operator does not exist: text = integer"),
+        ("SELECT id, 1/0 AS x FROM orders", "PGS1035 this constant fails always: division by zero"),
+        ("SELECT id, CASE WHEN false THEN 1/0 ELSE 1 END AS x FROM orders", ""),
+        (
+            "SELECT id FROM orders WHERE code < 'b'",
+            "PGS1036 the order of text follows the database's collation en_US.UTF-8",
+        ),
+        ("SELECT id FROM orders WHERE code COLLATE \"C\" < 'b'", ""),
+        ("SELECT id FROM orders WHERE code = 'b'", ""),
+        ("SELECT code FROM orders", "PGS1040 the key column id is no output of the SELECT | did you mean code?"),
+        ("SELECT id + 1 AS id FROM orders", "PGS1041 the key (id) is not unique for the rows of shop.orders"),
+        ("SELECT code AS id FROM orders", "PGS1042 the key column id can be NULL"),
+        ("SELECT code AS id FROM orders WHERE code IS NOT NULL", ""),
+        ("SELECT code AS id FROM orders WHERE code LIKE 'a%'", ""),
+        ("SELECT code AS id FROM orders WHERE code LIKE 'a%' OR id > 1", "PGS1042"),
+    ] {
+        check(select, expected);
+    }
+}
+
+#[test]
+fn headers_are_checked_key_by_key() {
+    for (header, expected) in [
+        ("key = [\"id\"]\nknd = \"entity\"", "PGS1002 the header has no key knd | did you mean kind?"),
+        ("key = []", "PGS1003 the key is empty"),
+        ("key = [\"id\", \"id\"]", "PGS1003 the key names id twice"),
+        ("key = [\"id\"]\nmax_record = \"many\"", "PGS1003 max_record is no size"),
+        ("key = [\"id\"]\nbackfill = true", "PGS1003 backfill is for kind = \"event\""),
+        ("key = [\"id\"]\nkind = \"event\"", "PGS1007 kind = \"event\" is not supported in this version"),
+        ("key = [\"id\"]\nkey_format = \"json\"", "PGS1001"),
+        ("key = \"id\"", "PGS1001"),
+        ("", "PGS1001 the header: missing field `key`"),
+        ("key = [\"id\"]\nnot_null = [\"nope\"]", "PGS1043 not_null names nope"),
+        ("key = [\"id\"]\nmax_record = \"2MiB\"\n[topic_config]\n\"delete.retention.ms\" = 5", ""),
+    ] {
+        let found = findings(header, "SELECT id FROM orders").join("\n");
+        assert!(if expected.is_empty() { found.is_empty() } else { found.starts_with(expected) }, "{header}\n{found}");
+    }
+}
+
+#[test]
+fn several_findings_come_at_once() {
+    let found = findings("key = [\"id\"]", "SELECT id, a, b FROM orders WHERE c = 1");
+    assert_eq!(found.iter().filter(|f| f.starts_with("PGS1021")).count(), 3, "{found:?}");
+}
+
+#[test]
+fn a_plan_reads_only_what_it_uses() {
+    let text = "/* pgspine\ntopic = \"t\"\nkey = [\"id\"]\n*/\nSELECT id, jsonb_build_object('at', placed_at) AS r FROM orders WHERE total > 1";
+    let file =
+        source::parse_text(Path::new("transforms"), Path::new("transforms/shop/order.sql"), text.into()).unwrap();
+    let plan = bind(&file, &catalogue()).unwrap();
+    let names: Vec<_> = plan.sources[0].columns.iter().map(|c| c.name.as_str()).collect();
+    assert_eq!(
+        (names, plan.key.as_slice(), file.name.as_str()),
+        (vec!["id", "total", "placed_at"], &[0][..], "shop/order")
+    );
+}
