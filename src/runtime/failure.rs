@@ -71,16 +71,22 @@ pub enum Verdict {
     ShutDown,
 }
 
-/// Exit codes of `run`.
+/// The exit codes of every command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
     Done = 0,
+    /// `check`, `test`, `plan`, `verify` found something.
     Findings = 1,
+    /// Usage, configuration, or an approval that is needed.
     Configuration = 2,
+    /// The environment is not reachable; one-shot commands only.
     Unreachable = 3,
+    /// Another instance is the owner.
     Fenced = 4,
+    /// The slot is lost or the WAL has a gap.
     Gap = 5,
+    /// A source change or a row that a transform cannot follow.
     Halted = 6,
 }
 

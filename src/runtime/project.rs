@@ -95,6 +95,15 @@ impl Project {
         self.tables.iter().map(|t| (t.table.name.clone(), names(t))).collect()
     }
 
+    /// Whether a transform may map letters: the names stand in its text, if only in a comment.
+    pub fn uses_case(&self) -> bool {
+        let words = ["upper", "lower", "initcap", "ilike", "~~*"];
+        self.definitions.iter().any(|d| {
+            let text = d.file.text.to_ascii_lowercase();
+            words.iter().any(|w| text.contains(w))
+        })
+    }
+
     /// Digest over all definitions, for the progress record.
     pub fn revision(&self) -> String {
         let parts: Vec<&str> = self.definitions.iter().flat_map(|d| [d.topic.as_str(), d.revision.as_str()]).collect();

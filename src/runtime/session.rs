@@ -20,7 +20,7 @@ use crate::metrics::{BridgeState, TransformInfo, TransformState};
 use crate::record::{OutputBatch, TopicId};
 use crate::registry;
 use crate::state::{SpaceId, State};
-use crate::transform::function::Context;
+use crate::transform::function::{CaseMap, Context};
 use crate::transform::source::OnError;
 
 use super::decide::{self, Approvals, Decision, Slot, Source, TableNeed, Wanted, WantedTable};
@@ -323,7 +323,11 @@ fn survey(config: &Config, pg: &capture::Options) -> Result<Survey, Failure> {
     for warning in &project.warnings {
         tracing::warn!(code = %warning.code, "{}", warning.message);
     }
-    let case = capture::catalogue::case_map(&mut sql)?.unwrap_or_default();
+    // A question about every code point: only where an answer depends on it.
+    let case = match project.uses_case() {
+        true => capture::catalogue::case_map(&mut sql)?.unwrap_or_default(),
+        false => CaseMap::default(),
+    };
     let context = Arc::new(Context { case });
     let wanted = publication::wanted_tables(&catalogue, project.columns_used().iter().map(|(n, c)| (n, c.clone())));
     Ok(Survey { sql, system, project, context, wanted })

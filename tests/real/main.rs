@@ -1,9 +1,5 @@
-<<<<<<< HEAD
 //! Tests against real services: one binary, one file per theme. `make test` starts the services and names them in the
 //! environment.
-=======
-//! Tests against real servers; the environment says where they are (`make test` sets it).
->>>>>>> enc
 
 mod support;
 
@@ -19,15 +15,8 @@ mod function_json;
 mod function_numeric;
 mod function_oracle;
 mod function_text;
-<<<<<<< HEAD
-<<<<<<< HEAD
 mod golden_recorder;
 mod process;
 mod registry;
 mod rooms;
-=======
-mod registry;
->>>>>>> enc
-=======
 mod transform_expression;
->>>>>>> front

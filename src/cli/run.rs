@@ -1,0 +1,139 @@
+//! `run`: the bridge with everything around it: signals, HTTP, control socket.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::cli::args::{self, Args};
+use crate::cli::logging::LogLevel;
+use crate::config::{Config, Gap};
+use crate::http::control::{Control, Handler, Request};
+use crate::http::{Health, Server};
+use crate::metrics::Metrics;
+use crate::runtime::decide::Approvals;
+use crate::runtime::{self, Bridge, Exit, Failure, Shared, Until};
+use crate::state::{Limits, State};
+
+pub fn run(args: &Args, run: &args::Run, log: &LogLevel) -> Exit {
+    let config = match super::load_config(args) {
+        Ok(config) => config,
+        Err(exit) => return exit,
+    };
+    let metrics = Metrics::new(&config.bridge.name, env!("CARGO_PKG_VERSION"), super::REVISION);
+    let shared = Arc::new(Shared::new(&config.bridge.name, metrics.clone(), Health::new()));
+    if let Err(e) = on_signals(&shared) {
+        tracing::error!(error = %e, "signals cannot be caught");
+        return Exit::Configuration;
+    }
+    let mut bridge = bridge(config.clone(), Arc::clone(&shared), run);
+    // The lock on the state comes first: what lies in its directory is ours from here on.
+    let limits = Limits { cache_bytes: (config.limits.memory / 8) as usize };
+    bridge.state = match State::open(&config.bridge.state_dir, &config.bridge.name, limits) {
+        Ok(state) => Some(state),
+        Err(e) => return super::refused(args, &Failure::State(e)),
+    };
+    let control = Control::start(&config.bridge.state_dir, handler(Arc::clone(&shared), log.clone(), &config));
+    let _control = match control {
+        Ok(control) => control,
+        Err(e) => {
+            tracing::error!(error = %e, dir = %config.bridge.state_dir.display(), "the control socket cannot be made");
+            return Exit::Configuration;
+        }
+    };
+    let _server = match &config.http.listen {
+        None => None,
+        Some(listen) => {
+            let status = Arc::clone(&shared);
+            match Server::start(listen, Arc::clone(&shared.health), metrics, Arc::new(move || status.status())) {
+                Ok(server) => {
+                    tracing::info!(address = %server.address(), "http");
+                    Some(server)
+                }
+                Err(e) => {
+                    tracing::error!(error = %runtime::failure::chain(&e), "http cannot be served; [http] listen");
+                    return Exit::Configuration;
+                }
+            }
+        }
+    };
+    tracing::info!(bridge = config.bridge.name, version = super::version(), "starting");
+    let exit = runtime::run(&mut bridge);
+    tracing::info!(exit = exit as u8, "ended");
+    exit
+}
+
+/// A bridge as the configuration and the command line want it.
+pub fn bridge(config: Config, shared: Arc<Shared>, run: &args::Run) -> Bridge {
+    let words: BTreeSet<String> = config.reconcile.approve.iter().chain(&run.approve).map(ToString::to_string).collect();
+    let heal_gaps = config.reconcile.gap == Gap::Heal;
+    Bridge {
+        shared,
+        generation: None,
+        approvals: Approvals { words, heal_gaps },
+        reconcile: BTreeSet::new(),
+        reconcile_names: run.reconcile.iter().cloned().collect(),
+        until: run.until.map(|u| match u {
+            args::Until::CaughtUp => Until::CaughtUp,
+            args::Until::Lsn(lsn) => Until::Lsn(lsn),
+        }),
+        state: None,
+        config,
+    }
+}
+
+/// SIGTERM and SIGINT ask for the end; a second one is not waited for.
+fn on_signals(shared: &Arc<Shared>) -> std::io::Result<()> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
+    let shared = Arc::clone(shared);
+    let body = move || {
+        for signal in signals.forever() {
+            if shared.shutdown() {
+                tracing::warn!(signal, "ending at once");
+                std::process::exit(128 + signal);
+            }
+            tracing::info!(signal, "shutting down");
+            shared.shut_down();
+        }
+    };
+    std::thread::Builder::new().name("signals".into()).spawn(body).map(drop)
+}
+
+fn handler(shared: Arc<Shared>, log: LogLevel, config: &Config) -> Handler {
+    let prefix = config.topics.prefix.clone();
+    let transforms = config.bridge.transforms.clone();
+    Arc::new(move |request| -> Result<Value, String> {
+        match request {
+            Request::Status => Ok(shared.status()),
+            Request::LogLevel { level } => {
+                log.set(&level).map_err(|e| runtime::failure::chain(&e))?;
+                tracing::info!(level, "log level");
+                Ok(json!({ "level": level }))
+            }
+            Request::Pause => {
+                shared.set_paused(true);
+                Ok(json!({ "paused": true }))
+            }
+            Request::Resume => {
+                shared.set_paused(false);
+                Ok(json!({ "paused": false }))
+            }
+            Request::Reconcile { names, rewrite } => {
+                if rewrite {
+                    return Err("--rewrite is not in this version".to_owned());
+                }
+                let files = crate::transform::discover(&transforms)
+                    .map_err(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
+                let mut topics = BTreeSet::new();
+                for name in &names {
+                    let file = files.iter().find(|f| f.name == *name);
+                    let file = file.ok_or_else(|| format!("there is no transform {name:?}"))?;
+                    topics.insert(format!("{prefix}{}", file.header.topic));
+                }
+                shared.ask_reconcile(topics);
+                Ok(json!({ "asked": names }))
+            }
+        }
+    })
+}
