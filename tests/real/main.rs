@@ -7,3 +7,4 @@ mod function_numeric;
 mod function_oracle;
 mod function_text;
 mod transform_expression;
+mod transform_precedence;

@@ -86,7 +86,7 @@ fn expression(rng: &mut Rng, depth: u32) -> String {
     if depth == 0 || rng.u32(..6) == 0 {
         return leaf(rng);
     }
-    let mut e = |rng: &mut Rng| expression(rng, depth - 1);
+    let e = |rng: &mut Rng| expression(rng, depth - 1);
     match rng.u32(..22) {
         0..=3 => format!("{} {} {}", e(rng), pick(rng, &["+", "-", "*", "/", "%"]), e(rng)),
         4 | 5 => format!("{} {} {}", e(rng), pick(rng, &["=", "<>", "<", "<=", ">", ">="]), e(rng)),

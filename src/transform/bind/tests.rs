@@ -121,3 +121,23 @@ fn a_plan_reads_only_what_it_uses() {
         (vec!["id", "total", "placed_at"], &[0][..], "shop/order")
     );
 }
+
+/// `docs/sql.md` lists what there is; on a difference the message has the line to put there.
+#[test]
+fn the_list_of_functions_in_the_docs_is_complete() {
+    use crate::transform::function::{Kind, signatures};
+    let listed = |kind: fn(&Kind) -> bool| {
+        let mut names: Vec<&str> =
+            signatures::implemented().filter(|f| f.eval.is_ok() && kind(&f.kind)).map(|f| f.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.iter().map(|n| format!("`` {n} ``")).collect::<Vec<_>>().join(" ")
+    };
+    let expected = format!(
+        "<!-- functions: kept by a test -->\n{}\n\n## Operators\n{}\n",
+        listed(|k| *k == Kind::Function),
+        listed(|k| *k == Kind::Operator)
+    );
+    let page = include_str!("../../../docs/sql.md");
+    assert!(page.contains(&expected), "docs/sql.md should end with:\n{expected}");
+}
