@@ -66,8 +66,8 @@ pub fn shape(text: &[u8]) -> Result<Vec<(i32, usize)>, DatumError> {
         element?;
         groups[dimensions] += 1;
         let closing = array.rest.iter().take_while(|&&b| b == b'}').count().min(dimensions);
-        for depth in dimensions - closing..dimensions {
-            groups[depth] += 1;
+        for group in &mut groups[dimensions - closing..dimensions] {
+            *group += 1;
         }
     }
     let mut lowers = bounds(text)?.split(|&b| b == b']').map(|pair| {

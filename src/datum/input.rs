@@ -299,11 +299,11 @@ fn iso_timestamp(text: &str, tz: bool) -> Result<i64, InputError> {
 }
 
 fn any_interval(text: &str) -> Result<Interval, InputError> {
-    let text = trim(text);
+    // No blanks around this form.
     if text.starts_with('P') {
         return interval::read(text.as_bytes()).map_err(|_| InputError::Refused { reason: INTERVAL_ONLY });
     }
-    plain_interval(text).ok_or(InputError::Refused { reason: INTERVAL_ONLY })
+    plain_interval(trim(text)).ok_or(InputError::Refused { reason: INTERVAL_ONLY })
 }
 
 /// `1 year 2 mons -3 days 04:05:06.7`, each unit once, fractions of seconds only.

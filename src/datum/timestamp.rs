@@ -41,13 +41,14 @@ fn read_offset(c: &mut Cursor<'_>) -> Result<i64, DatumError> {
         _ => return Ok(0),
     };
     c.rest = &c.rest[1..];
-    let mut seconds = c.digits(2, 2)? * 3600;
-    if c.take(b':') {
-        seconds += c.digits(2, 2)? * 60;
-        if c.take(b':') {
-            seconds += c.digits(2, 2)?;
-        }
+    let hours = c.digits(2, 2)?;
+    let minutes = if c.take(b':') { c.digits(2, 2)? } else { 0 };
+    let seconds = if c.take(b':') { c.digits(2, 2)? } else { 0 };
+    // PostgreSQL knows no offset of 16 hours.
+    if hours > 15 || minutes > 59 || seconds > 59 {
+        return Err(c.error());
     }
+    let seconds = hours * 3600 + minutes * 60 + seconds;
     Ok(sign * seconds * MICROS_PER_SECOND)
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use pgspine::catalogue::{ColumnType, EnumType, QualifiedName, Type};
 use pgspine::datum::float;
+use pgspine::datum::input::{InputError, input};
 use pgspine::transform::function::{self, Arg, Function, Kind};
 
 use crate::differential::{Generator, Oracle, Subject, edges, overload, value};
@@ -291,5 +292,100 @@ fn random_double(rng: &mut fastrand::Rng) -> f64 {
         2 => (rng.i64(..) >> rng.u8(..63)) as f64,
         // Powers of two are where shortest digits are disputed.
         _ => (rng.u32(..4096) as f64) * 2f64.powi(rng.i32(-1000..1000)),
+    }
+}
+
+/// What a literal says is never guessed: where we read it, PostgreSQL reads the same.
+#[test]
+fn literals_mean_what_they_mean_to_postgres() {
+    const PIECES: &[&str] = &[
+        "2026-01-31",
+        "2024-02-29",
+        "2023-02-29",
+        "0044-03-15",
+        "12345-01-01",
+        "26-01-31",
+        "2026-1-31",
+        "20260131",
+        "10:00",
+        "10:00:00",
+        "10:00:00.5",
+        "10:00:00.1234567",
+        "24:00:00",
+        "24:00",
+        "23:59:60",
+        "+02",
+        "-05:30",
+        "Z",
+        " BC",
+        " bc",
+        "T",
+        " ",
+        " ",
+        "1 day",
+        "2 hours",
+        "-3 months",
+        "1 year",
+        "1.5 seconds",
+        "03:04",
+        "-03:04:05.6",
+        "1 week",
+        "ago",
+        "P1D",
+        "PT1M",
+        "P1Y-2M",
+        "infinity",
+        "-infinity",
+        "Infinity",
+        "epoch",
+        "tomorrow",
+        "1",
+        "99999999999 days",
+        "-1 sec",
+        "+1 min",
+        "1 mon",
+        "1 mons",
+        "5 secs",
+    ];
+    let mut oracle = Oracle::connect();
+    for ty in [Type::Date, Type::Time, Type::Timestamp, Type::TimestampTz, Type::Interval] {
+        let ty = ColumnType::plain(ty);
+        let sql = crate::differential::sql_type(&ty);
+        let rng = &mut oracle.rng;
+        let mut texts: Vec<String> = PIECES.iter().map(|p| (*p).to_owned()).collect();
+        for _ in 0..4000 {
+            let pieces = rng.usize(1..5);
+            texts.push(
+                (0..pieces).map(|_| PIECES[rng.usize(..PIECES.len())]).collect::<Vec<_>>().join(if rng.bool() {
+                    ""
+                } else {
+                    " "
+                }),
+            );
+        }
+        let name = format!("pg_temp.literal_{}", Arg::of(&ty.ty).name());
+        let make = format!(
+            "CREATE FUNCTION {name}(t text) RETURNS text LANGUAGE plpgsql AS $$
+             BEGIN RETURN format('%s', t::{sql}); EXCEPTION WHEN OTHERS THEN RETURN 'ERROR:' || SQLSTATE; END $$"
+        );
+        oracle.client.batch_execute(&make).expect("a function of this session");
+        let query = format!("SELECT {name}(t) FROM unnest($1::text[]) WITH ORDINALITY u(t, i) ORDER BY i");
+        let rows = oracle.client.query(&query, &[&texts]).expect("answers");
+        let mut read = 0;
+        for (text, row) in texts.iter().zip(&rows) {
+            let got = match input(&ty, text) {
+                Ok(value) => {
+                    read += 1;
+                    let mut out = String::new();
+                    pgspine::datum::write(&ty, &value, &mut out);
+                    out
+                }
+                Err(InputError::Invalid { sqlstate, .. }) => format!("ERROR:{sqlstate}"),
+                Err(InputError::Refused { .. }) => continue,
+            };
+            assert_eq!(got, row.get::<_, String>(0), "{text:?} as {sql}");
+        }
+        println!("{sql}: {read} of {} read", texts.len());
+        assert!(read > 0);
     }
 }
