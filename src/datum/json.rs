@@ -480,7 +480,21 @@ impl<'a> Scanner<'a> {
             exponent = if minus { -exponent } else { exponent };
         }
         self.token_end()?;
-        push_number(negative, whole, fraction, exponent, out)
+        match push_number(negative, whole, fraction, exponent, out) {
+            // PostgreSQL reads one token ahead: what is no token there is the error.
+            Err(JsonError::Number) => Err(self.broken_token().unwrap_or(JsonError::Number)),
+            answer => answer,
+        }
+    }
+
+    fn broken_token(&mut self) -> Option<JsonError> {
+        let mut ignored = String::new();
+        match self.peek() {
+            None | Some(b'{' | b'}' | b'[' | b']' | b',' | b':') => None,
+            Some(b'"') => self.decode(|_| ()).err(),
+            Some(b'-' | b'0'..=b'9') => self.number(&mut ignored).err().filter(|e| *e == JsonError::Syntax),
+            Some(_) => self.word(&mut ignored).err(),
+        }
     }
 }
 

@@ -236,7 +236,10 @@ fn arithmetic() {
         o.operator("+", &["interval", ty], result, &turned(&rows));
     }
     for (ty, list) in [("timestamp", &stamps), ("timestamptz", &stamps), ("time", &times)] {
-        o.operator("-", &[ty, ty], "interval", &product(&mut rng, &[list, list], 6000));
+        // Beyond 64 bits servers before 17 wrap around; later ones raise the error that we raise.
+        let within: Vec<_> =
+            list.iter().filter(|v| !v.as_ref().is_some_and(|t| t.starts_with("294276"))).cloned().collect();
+        o.operator("-", &[ty, ty], "interval", &product(&mut rng, &[&within, &within], 6000));
     }
     let rows = product(&mut rng, &[&spans, &floats], 8000);
     o.operator("*", &["interval", "float8"], "interval", &rows);

@@ -145,7 +145,7 @@ fn one(list: &[Option<String>]) -> Vec<Row> {
 #[test]
 fn text_alone() {
     let (mut o, mut rng) = (oracle(), random());
-    let rows = one(&texts(&mut rng, 2000));
+    let rows = one(&texts(&mut rng, 600));
     for name in ["length", "char_length", "character_length", "octet_length", "bit_length", "ascii"] {
         o.function(name, &["text"], "int4", &rows);
     }
@@ -162,7 +162,7 @@ fn text_alone() {
 fn text_and_text() {
     let (mut o, mut rng) = (oracle(), random());
     let list = texts(&mut rng, 120);
-    let rows = product(&mut rng, &[&list, &list], 8000);
+    let rows = product(&mut rng, &[&list, &list], 4000);
     o.operator("||", &["text", "text"], "text", &rows);
     for name in ["strpos", "position"] {
         o.function(name, &["text", "text"], "int4", &rows);
@@ -172,7 +172,7 @@ fn text_and_text() {
     }
     o.function("starts_with", &["text", "text"], "bool", &rows);
     o.operator("^@", &["text", "text"], "bool", &rows);
-    let rows = product(&mut rng, &[&list, &list, &list], 8000);
+    let rows = product(&mut rng, &[&list, &list, &list], 4000);
     for name in ["replace", "translate"] {
         o.function(name, &["text", "text", "text"], "text", &rows);
     }
@@ -187,28 +187,27 @@ fn text_and_numbers() {
     for name in ["substring", "substr", "left", "right"] {
         o.function(name, &["text", "int4"], "text", &rows);
     }
-    let rows = product(&mut rng, &[&list, &integers, &integers], 8000);
+    let rows = product(&mut rng, &[&list, &integers, &integers], 4000);
     for name in ["substring", "substr"] {
         o.function(name, &["text", "int4", "int4"], "text", &rows);
     }
-    let rows = product(&mut rng, &[&list, &list, &integers], 8000);
+    let rows = product(&mut rng, &[&list, &list, &integers], 4000);
     o.function("split_part", &["text", "text", "int4"], "text", &rows);
     o.function("overlay", &["text", "text", "int4"], "text", &rows);
-    let rows = product(&mut rng, &[&list, &list, &integers, &integers], 8000);
+    let rows = product(&mut rng, &[&list, &list, &integers, &integers], 4000);
     o.function("overlay", &["text", "text", "int4", "int4"], "text", &rows);
     // Lengths that PostgreSQL would really build stay out: hundreds of megabytes.
     let lengths = values(&["0", "1", "-1", "2", "3", "5", "10", "1000", "-2147483648", "2147483647", "268435456"]);
-    let rows = product(&mut rng, &[&list, &lengths], 2000);
+    let rows = product(&mut rng, &[&list, &lengths], 600);
     for name in ["lpad", "rpad"] {
         o.function(name, &["text", "int4"], "text", &rows);
     }
-    let rows = product(&mut rng, &[&list, &lengths, &list], 8000);
+    let rows = product(&mut rng, &[&list, &lengths, &list], 4000);
     for name in ["lpad", "rpad"] {
         let types = ["text", "int4", "text"];
         o.function(name, &types, "text", &rows);
     }
-    let rows =
-        product(&mut rng, &[&list, &values(&["0", "1", "2", "3", "7", "-1", "2147483647", "-2147483648"])], 2000);
+    let rows = product(&mut rng, &[&list, &values(&["0", "1", "2", "3", "7", "-1", "2147483647", "-2147483648"])], 600);
     o.function("repeat", &["text", "int4"], "text", &rows);
     let points: Vec<Row> = (-5..0x11_0005)
         .step_by(37)
@@ -232,7 +231,7 @@ fn like_and_ilike() {
         let length = rng.usize(..7);
         list.push(Some((0..length).map(|_| small[rng.usize(..small.len())]).collect()));
     }
-    let rows = product(&mut rng, &[&list, &list], 30000);
+    let rows = product(&mut rng, &[&list, &list], 10000);
     for name in ["~~", "!~~", "~~*", "!~~*"] {
         o.operator(name, &["text", "text"], "bool", &rows);
         o.operator(name, &["char(6)", "text"], "bool", &rows);
@@ -255,7 +254,7 @@ fn bytea_functions() {
         }
         list.push(Some(text));
     }
-    let rows = product(&mut rng, &[&list, &list], 8000);
+    let rows = product(&mut rng, &[&list, &list], 4000);
     o.operator("||", &["bytea", "bytea"], "bytea", &rows);
     o.operator("~~", &["bytea", "bytea"], "bool", &rows);
     o.operator("!~~", &["bytea", "bytea"], "bool", &rows);
@@ -269,7 +268,7 @@ fn bytea_functions() {
     o.function("md5", &["bytea"], "text", &one(&list));
     let integers = integers();
     let rows = product(&mut rng, &[&list, &integers], 4000);
-    let rows3 = product(&mut rng, &[&list, &integers, &integers], 8000);
+    let rows3 = product(&mut rng, &[&list, &integers, &integers], 4000);
     for name in ["substring", "substr"] {
         o.function(name, &["bytea", "int4"], "bytea", &rows);
         o.function(name, &["bytea", "int4", "int4"], "bytea", &rows3);
@@ -298,7 +297,7 @@ fn case_under_collation_c() {
     case_functions(&mut o);
     let mut rng = random();
     let list = texts(&mut rng, 200);
-    let rows = product(&mut rng, &[&list, &list], 8000);
+    let rows = product(&mut rng, &[&list, &list], 4000);
     o.operator("~~*", &["text", "text"], "bool", &rows);
     drop(o);
     admin.client.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).unwrap();

@@ -208,17 +208,17 @@ fn clock(micros: i64) -> Value<'static> {
     Value::Time(micros.rem_euclid(MICROS_PER_DAY))
 }
 
-/// Months and days of the interval say nothing to a time.
+/// Months and days of the interval say nothing to a time; the sum wraps, as PostgreSQL's does.
 fn time_plus<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, EvalError> {
-    Ok(clock(time(args, 0)? + interval(args, 1)?.micros % MICROS_PER_DAY))
+    Ok(clock(time(args, 0)?.wrapping_add(interval(args, 1)?.micros)))
 }
 
 fn plus_time<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, EvalError> {
-    Ok(clock(time(args, 1)? + interval(args, 0)?.micros % MICROS_PER_DAY))
+    Ok(clock(time(args, 1)?.wrapping_add(interval(args, 0)?.micros)))
 }
 
 fn time_minus<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, EvalError> {
-    Ok(clock(time(args, 0)? - interval(args, 1)?.micros % MICROS_PER_DAY))
+    Ok(clock(time(args, 0)?.wrapping_sub(interval(args, 1)?.micros)))
 }
 
 fn time_difference<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, EvalError> {
@@ -268,7 +268,7 @@ fn scaled(span: Interval, by: impl Fn(f64) -> f64) -> Result<Value<'static>, Eva
     }
     days = days.checked_add(left as i32).ok_or_else(interval_range)?;
     let micros = (by(span.micros as f64) + seconds * 1_000_000.0).round_ties_even();
-    if !(micros >= -9_223_372_036_854_775_808.0 && micros < 9_223_372_036_854_775_808.0) {
+    if !(-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&micros) {
         return Err(interval_range());
     }
     Ok(Value::Interval(Interval { months, days, micros: micros as i64 }))

@@ -22,7 +22,7 @@ pub static FUNCTIONS: &[Function] = &[
     function("extract", &[Text, Time], Num, time_field),
     function("extract", &[Text, Span], Num, interval_field),
     refused("extract", &[Text, TimeTz], Num, ZONE),
-    nullable(function("date_part", &[Text, Date], Float8, date_field)),
+    nullable(lenient(function("date_part", &[Text, Date], Float8, date_part))),
     nullable(function("date_part", &[Text, Timestamp], Float8, timestamp_field)),
     nullable(stable(function("date_part", &[Text, TimestampTz], Float8, timestamp_field))),
     function("date_part", &[Text, Time], Float8, time_field),
@@ -123,14 +123,22 @@ fn clock_field(unit: Unit, micros: i64, float: bool) -> Option<Value<'static>> {
     })
 }
 
+/// PostgreSQL casts the date to timestamp first: a date beyond it is an error even where the unit is NULL.
+fn date_part<'a>(call: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, EvalError> {
+    if matches!(args.get(1), Some(Value::Null)) {
+        return Ok(Value::Null);
+    }
+    let start = midnight(date(args, 1)?)?;
+    if matches!(args.first(), Some(Value::Null)) {
+        return Ok(Value::Null);
+    }
+    args[1] = Value::Timestamp(start);
+    timestamp_field(call, args)
+}
+
 fn date_field<'a>(call: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, EvalError> {
     let float = is_float(call);
     let days = date(args, 1)?;
-    if float {
-        // In double precision PostgreSQL makes a timestamp of the date first.
-        args[1] = Value::Timestamp(midnight(days)?);
-        return timestamp_field(call, args);
-    }
     let unit = field(&text(args, 0)?)?;
     if matches!(unit, Unit::Microsecond | Unit::Millisecond | Unit::Second | Unit::Minute | Unit::Hour) {
         return Err(not_supported());
@@ -153,7 +161,7 @@ fn timestamp_field<'a>(call: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<
     let (unit, micros) = (field(&text(args, 0)?)?, timestamp(args, 1)?);
     let zone = matches!(unit, Unit::Timezone | Unit::TimezoneHour | Unit::TimezoneMinute);
     if timestamps::is_infinite(micros) {
-        if zone && zoned {
+        if zone {
             return Ok(Value::Null);
         }
         return infinite(unit, micros == timestamps::INFINITY, float).ok_or_else(not_supported);
@@ -166,6 +174,12 @@ fn timestamp_field<'a>(call: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<
         return Ok(value);
     }
     match unit {
+        // Past what 64 bits hold since 1970 PostgreSQL divides, and rounds as its division does.
+        Unit::Epoch if !float && micros.checked_add(UNIX_DAYS * MICROS_PER_DAY).is_none() => {
+            let since = Numeric::from_i128(i128::from(micros) + i128::from(UNIX_DAYS * MICROS_PER_DAY), 0);
+            let seconds = since.div(&Numeric::from_i128(SECOND.into(), 0)).and_then(|n| n.round(6));
+            seconds.map(Value::Numeric).map_err(|e| error("22003", e.to_string()))
+        }
         Unit::Epoch => Ok(answer(float, i128::from(micros) + i128::from(UNIX_DAYS * MICROS_PER_DAY), 6)),
         Unit::Julian if float => {
             let seconds = (clock / SECOND) as f64 + (clock % SECOND) as f64 / 1_000_000.0;

@@ -94,10 +94,15 @@ fn find_element<'a>(args: &mut [Value<'a>]) -> Result<(Option<Cow<'a, str>>, boo
 }
 
 fn find_path<'a>(args: &mut [Value<'a>]) -> Result<(Option<Cow<'a, str>>, bool), EvalError> {
-    let (whole, binary) = document(args)?;
-    let path = text(args, 1)?;
     let malformed = |_| error("XX000", "a text[] is not in its output form");
-    // json gives its text from the first byte to the last that is no white space.
+    let path = text(args, 1)?;
+    // Looked at before the value is: its errors do not count then.
+    for step in array::elements(path.as_bytes()).map_err(malformed)? {
+        if step.map_err(malformed)?.is_none() {
+            return Ok((None, false));
+        }
+    }
+    let (whole, binary) = document(args)?;
     // What stands before a container it leaves out, before a scalar it does not.
     const BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];
     let start = match json::kind(&whole) {

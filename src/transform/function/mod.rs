@@ -15,6 +15,7 @@ pub mod datetime_field;
 mod datetime_unit;
 mod declare;
 pub mod float;
+pub mod format;
 pub mod json;
 pub mod jsonb_build;
 pub mod like;

@@ -20,6 +20,7 @@ pub(super) static IMPLEMENTED: &[&[Function]] = &[
     super::cast_json::FUNCTIONS,
     super::comparison::FUNCTIONS,
     super::float::FUNCTIONS,
+    super::format::FUNCTIONS,
     super::json::FUNCTIONS,
     super::jsonb_build::FUNCTIONS,
     super::like::FUNCTIONS,
