@@ -174,12 +174,19 @@ impl Binder<'_> {
             return Err(self.no_cast(&Type::Text, target, span, "a constant of this type cannot be read"));
         };
         let typed = ColumnType { typmod, ..ty.clone() };
+        let written = text.clone();
         let text = constant(Value::Text(text), ColumnType::plain(Type::Text), span);
         let typmod = if *target == Type::Interval { typmod } else { -1 };
         let read = call(f, vec![text], ColumnType { typmod, ..ty.clone() }, span);
         match super::fold::evaluate(&read) {
             Ok(value) => Ok(constant(value, if *target == Type::Interval { typed } else { ty }, span)),
-            Err(e) => Err(self.error(codes::CONSTANT, span, e.message).help("PostgreSQL refuses this constant too")),
+            Err(e) => {
+                let message = match e.message.starts_with("invalid input") {
+                    true => format!("{}: \"{written}\"", e.message),
+                    false => e.message,
+                };
+                Err(self.error(codes::CONSTANT, span, message).help("PostgreSQL refuses this constant too"))
+            }
         }
     }
 
