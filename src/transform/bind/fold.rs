@@ -15,6 +15,9 @@ impl Binder<'_> {
         let at = expr.span;
         fold(expr).map_err(|(e, span)| {
             let span = span.unwrap_or(at);
+            if e.sqlstate == "0A000" {
+                return self.error(codes::NOT_EXACT, span, e.message).help("write the answer as a constant");
+            }
             self.error(codes::CONSTANT, span, format!("this constant fails always: {}", e.message))
                 .help("PostgreSQL refuses the query with the same error")
         })
