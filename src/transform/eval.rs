@@ -192,8 +192,8 @@ fn in_list(expr: &Expr, list: &[(Expr, &'static Function)], scope: &Scope<'_>) -
     for (item, equal) in list {
         match (&value, item.eval(scope)?) {
             (Value::Null, _) | (_, Value::Null) => null = true,
-            (value, item) => {
-                if holds(equal, [&expr.ty, &list[0].0.ty], [value.clone(), item], scope)? {
+            (value, other) => {
+                if holds(equal, [&expr.ty, &item.ty], [value.clone(), other], scope)? {
                     return Ok(Some(true));
                 }
             }
