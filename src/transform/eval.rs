@@ -192,8 +192,8 @@ fn in_list(expr: &Expr, list: &[(Expr, &'static Function)], scope: &Scope<'_>) -
     for (item, equal) in list {
         match (&value, item.eval(scope)?) {
             (Value::Null, _) | (_, Value::Null) => null = true,
-            (value, item) => {
-                if holds(equal, [&expr.ty, &list[0].0.ty], [value.clone(), item], scope)? {
+            (value, other) => {
+                if holds(equal, [&expr.ty, &item.ty], [value.clone(), other], scope)? {
                     return Ok(Some(true));
                 }
             }
@@ -208,15 +208,12 @@ fn truth_value<'a>(truth: Option<bool>) -> Value<'a> {
 
 /// A constant without a copy of its bytes.
 fn borrowed<'a>(value: &'a Value<'static>) -> Value<'a> {
-    fn of<'a, T: ?Sized + ToOwned>(cow: &'a Cow<'static, T>) -> Cow<'a, T> {
-        Cow::Borrowed(cow)
-    }
     match value {
-        Value::Text(t) => Value::Text(of(t)),
-        Value::Bytea(b) => Value::Bytea(of(b)),
-        Value::Json(t) => Value::Json(of(t)),
-        Value::Jsonb(t) => Value::Jsonb(of(t)),
-        Value::Array(t) => Value::Array(of(t)),
+        Value::Text(t) => Value::Text(Cow::Borrowed(t)),
+        Value::Bytea(b) => Value::Bytea(Cow::Borrowed(b)),
+        Value::Json(t) => Value::Json(Cow::Borrowed(t)),
+        Value::Jsonb(t) => Value::Jsonb(Cow::Borrowed(t)),
+        Value::Array(t) => Value::Array(Cow::Borrowed(t)),
         other => other.clone(),
     }
 }

@@ -20,3 +20,4 @@ mod process;
 mod registry;
 mod rooms;
 mod transform_expression;
+mod transform_precedence;

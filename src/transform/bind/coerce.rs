@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::{Binder, Bound, codes, resolve, types};
 use crate::catalogue::{ColumnType, Type};
+use crate::datum::input::InputError;
 use crate::datum::{self, Value};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::transform::function::{self, CastContext, Function, Kind};
@@ -61,7 +62,7 @@ impl Binder<'_> {
     /// `expr::type`, `CAST(expr AS type)`, `type 'constant'`.
     pub(super) fn cast(&self, expr: Expr, target: &ColumnType, span: Span) -> Bound<Expr> {
         let Expr { span: inner, .. } = expr;
-        let mut expr = self.convert(expr, &target.ty, CastContext::Explicit, target.typmod)?;
+        let mut expr = self.convert(expr, &target.ty, CastContext::Explicit)?;
         if target.typmod >= 0 && (expr.ty.typmod != target.typmod || !types::same(&expr.ty.ty, &target.ty)) {
             expr = self.length(expr, target, inner)?;
         }
@@ -84,16 +85,16 @@ impl Binder<'_> {
     }
 
     pub(super) fn coerce_implicit(&self, expr: Expr, target: &Type) -> Bound<Expr> {
-        self.convert(expr, target, CastContext::Implicit, -1)
+        self.convert(expr, target, CastContext::Implicit)
     }
 
-    fn convert(&self, expr: Expr, target: &Type, context: CastContext, typmod: i32) -> Bound<Expr> {
+    fn convert(&self, expr: Expr, target: &Type, context: CastContext) -> Bound<Expr> {
         let span = expr.span;
         if types::same(&expr.ty.ty, target) {
             return Ok(expr);
         }
         if expr.ty.ty == Type::Unknown {
-            return self.constant_of(expr, target, typmod);
+            return self.constant_of(expr, target);
         }
         let (from, to) = (types::name(&expr.ty.ty), types::name(target));
         if let (Type::Array(a), Type::Array(b)) = (&expr.ty.ty, target)
@@ -138,7 +139,7 @@ impl Binder<'_> {
     }
 
     /// A constant without a type gets one: read now, as the type's input function would.
-    fn constant_of(&self, expr: Expr, target: &Type, typmod: i32) -> Bound<Expr> {
+    fn constant_of(&self, expr: Expr, target: &Type) -> Bound<Expr> {
         let span = expr.span;
         let ty = ColumnType::plain(target.clone());
         let ExprKind::Constant(value) = &expr.kind else {
@@ -166,20 +167,17 @@ impl Binder<'_> {
             }
             _ => {}
         }
-        let found = match target {
-            Type::Other(_) => None,
-            to => function::cast(&Type::Text, to),
-        };
-        let Some(f) = found.filter(|f| f.eval.is_ok()) else {
-            return Err(self.no_cast(&Type::Text, target, span, "a constant of this type cannot be read"));
-        };
-        let typed = ColumnType { typmod, ..ty.clone() };
-        let text = constant(Value::Text(text), ColumnType::plain(Type::Text), span);
-        let typmod = if *target == Type::Interval { typmod } else { -1 };
-        let read = call(f, vec![text], ColumnType { typmod, ..ty.clone() }, span);
-        match super::fold::evaluate(&read) {
-            Ok(value) => Ok(constant(value, if *target == Type::Interval { typed } else { ty }, span)),
-            Err(e) => Err(self.error(codes::CONSTANT, span, e.message).help("PostgreSQL refuses this constant too")),
+        match datum::input::input(&ty, &text) {
+            Ok(value) => Ok(constant(value.into_owned(), ty, span)),
+            Err(InputError::Invalid { message, .. }) => {
+                let shown =
+                    if message.starts_with("invalid input") { format!("{message}: \"{text}\"") } else { message };
+                Err(self.error(codes::CONSTANT, span, shown).help("PostgreSQL refuses this constant too"))
+            }
+            Err(InputError::Refused { reason }) => {
+                let message = format!("this constant of type {} cannot be read here", types::sql_name(target));
+                Err(self.error(codes::NOT_EXACT, span, message).help(reason))
+            }
         }
     }
 

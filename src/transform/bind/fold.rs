@@ -15,6 +15,9 @@ impl Binder<'_> {
         let at = expr.span;
         fold(expr).map_err(|(e, span)| {
             let span = span.unwrap_or(at);
+            if e.sqlstate == "0A000" {
+                return self.error(codes::NOT_EXACT, span, e.message).help("write the answer as a constant");
+            }
             self.error(codes::CONSTANT, span, format!("this constant fails always: {}", e.message))
                 .help("PostgreSQL refuses the query with the same error")
         })
@@ -55,8 +58,8 @@ fn done(expr: Expr) -> Result<Expr, Failed> {
     }
 }
 
-fn boxed(expr: Box<Expr>) -> Result<Box<Expr>, Failed> {
-    Ok(Box::new(fold(*expr)?))
+fn boxed(expr: Expr) -> Result<Box<Expr>, Failed> {
+    Ok(Box::new(fold(expr)?))
 }
 
 fn all(args: Vec<Expr>) -> Result<Vec<Expr>, Failed> {
@@ -89,20 +92,20 @@ fn fold(expr: Expr) -> Result<Expr, Failed> {
         }
         ExprKind::And(args) => junction(args, false, with)?,
         ExprKind::Or(args) => junction(args, true, with)?,
-        ExprKind::Not(inner) => simple(with(ExprKind::Not(boxed(inner)?)))?,
-        ExprKind::IsNull { expr, negated } => simple(with(ExprKind::IsNull { expr: boxed(expr)?, negated }))?,
+        ExprKind::Not(inner) => simple(with(ExprKind::Not(boxed(*inner)?)))?,
+        ExprKind::IsNull { expr, negated } => simple(with(ExprKind::IsNull { expr: boxed(*expr)?, negated }))?,
         ExprKind::IsBool { expr, value, negated } => {
-            simple(with(ExprKind::IsBool { expr: boxed(expr)?, value, negated }))?
+            simple(with(ExprKind::IsBool { expr: boxed(*expr)?, value, negated }))?
         }
         ExprKind::IsDistinct { left, right, equal, negated } => {
-            with(ExprKind::IsDistinct { left: boxed(left)?, right: boxed(right)?, equal, negated })
+            with(ExprKind::IsDistinct { left: boxed(*left)?, right: boxed(*right)?, equal, negated })
         }
         ExprKind::NullIf { left, right, equal } => {
-            with(ExprKind::NullIf { left: boxed(left)?, right: boxed(right)?, equal })
+            with(ExprKind::NullIf { left: boxed(*left)?, right: boxed(*right)?, equal })
         }
         ExprKind::In { expr, list, negated } => {
             let list = list.into_iter().map(|(e, f)| Ok((fold(e)?, f))).collect::<Result<_, Failed>>()?;
-            with(ExprKind::In { expr: boxed(expr)?, list, negated })
+            with(ExprKind::In { expr: boxed(*expr)?, list, negated })
         }
         ExprKind::Extreme { args, wins } => with(ExprKind::Extreme { args: all(args)?, wins }),
         ExprKind::Coalesce(args) => {
@@ -141,7 +144,7 @@ fn fold(expr: Expr) -> Result<Expr, Failed> {
             }
             let otherwise = match (last, otherwise) {
                 (Some(last), _) => Some(Box::new(last)),
-                (None, Some(otherwise)) => Some(boxed(otherwise)?),
+                (None, Some(otherwise)) => Some(boxed(*otherwise)?),
                 (None, None) => None,
             };
             match otherwise {

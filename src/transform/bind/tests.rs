@@ -72,7 +72,7 @@ fn every_refusal_has_its_code_and_its_help() {
         ),
         ("SELECT id FROM orders WHERE code COLLATE \"C\" < 'b'", ""),
         ("SELECT id FROM orders WHERE code = 'b'", ""),
-        ("SELECT code FROM orders", "PGS1040 the key column id is no output of the SELECT | did you mean code?"),
+        ("SELECT code FROM orders", "PGS1040 the key column id is no output of the SELECT | the outputs are code"),
         ("SELECT id + 1 AS id FROM orders", "PGS1041 the key (id) is not unique for the rows of shop.orders"),
         ("SELECT code AS id FROM orders", "PGS1042 the key column id can be NULL"),
         ("SELECT code AS id FROM orders WHERE code IS NOT NULL", ""),
@@ -120,4 +120,24 @@ fn a_plan_reads_only_what_it_uses() {
         (names, plan.key.as_slice(), file.name.as_str()),
         (vec!["id", "total", "placed_at"], &[0][..], "shop/order")
     );
+}
+
+/// `docs/sql.md` lists what there is; on a difference the message has the line to put there.
+#[test]
+fn the_list_of_functions_in_the_docs_is_complete() {
+    use crate::transform::function::{Kind, signatures};
+    let listed = |kind: fn(&Kind) -> bool| {
+        let mut names: Vec<&str> =
+            signatures::implemented().filter(|f| f.eval.is_ok() && kind(&f.kind)).map(|f| f.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.iter().map(|n| format!("`` {n} ``")).collect::<Vec<_>>().join(" ")
+    };
+    let expected = format!(
+        "<!-- functions: kept by a test -->\n{}\n\n## Operators\n{}\n",
+        listed(|k| *k == Kind::Function),
+        listed(|k| *k == Kind::Operator)
+    );
+    let page = include_str!("../../../docs/sql.md");
+    assert!(page.contains(&expected), "docs/sql.md should end with:\n{expected}");
 }

@@ -261,10 +261,17 @@ impl Reader<'_> {
                     self.parser.restricted()?;
                 }
                 (Some("generated"), _) => {
-                    self.skip(3);
+                    self.skip(2);
+                    self.parser.eat_word("default");
                     self.parser.expect_word("as")?;
-                    self.balanced()?;
-                    column.generated = self.parser.eat_word("stored");
+                    let identity = self.parser.eat_word("identity");
+                    if !identity || self.parser.is_mark(0, '(') {
+                        self.balanced()?;
+                    }
+                    if !identity && !self.parser.eat_word("stored") {
+                        self.parser.expect_word("virtual")?;
+                    }
+                    column.generated = !identity;
                 }
                 (Some("primary"), _) => {
                     self.skip(2);

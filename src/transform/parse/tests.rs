@@ -57,7 +57,7 @@ fn what_postgresql_refuses_is_refused() {
         ("user", "PGS1033 user answers differently from one moment or session to the next at 0..4"),
         ("$1", "PGS1010 a transform has no parameters at 0..2"),
         ("a[1]", "PGS1012 array subscripts are not supported in a transform at 1..2"),
-        ("(a, b)", "PGS1012 row values are not supported in a transform at 0..3"),
+        ("(a, b)", "PGS1012 row values are not supported in a transform at 0..2"),
         ("count(*)", "PGS1012 aggregates are not supported in a transform at 0..5"),
         ("a ^- 1", "(\"a\" ^- 1)"),
     ] {

@@ -55,7 +55,7 @@ impl Parser<'_> {
                 | "timestamp"
                 | "varchar"
         );
-        if !own_syntax && !matches!(self.ahead(1), Token::Text(_)) || !own_syntax && !keyword::may_be_function(&word) {
+        if !own_syntax && (!matches!(self.ahead(1), Token::Text(_)) || !keyword::may_be_function(&word)) {
             return None;
         }
         match self.simple_type() {
