@@ -17,6 +17,8 @@ mod function_oracle;
 mod function_text;
 mod golden_recorder;
 mod process;
+mod reconcile;
+mod reconcile_scene;
 mod registry;
 mod rooms;
 mod transform_expression;
