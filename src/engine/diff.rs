@@ -82,6 +82,7 @@ pub(super) struct Scratch {
     arena_first: usize,
     seq: u64,
     skip: u64,
+    replay: bool,
     part: u32,
 }
 
@@ -94,8 +95,10 @@ impl Scratch {
         self.part = 0;
         self.skip = match mode {
             Mode::Emit { skip } => skip,
-            Mode::Replay => 0,
+            // Whatever it is, Kafka has it.
+            Mode::Replay => u64::MAX,
         };
+        self.replay = mode == Mode::Replay;
         self.held.clear();
     }
 
@@ -202,10 +205,21 @@ pub(super) fn transform(
     s.came.clear();
     if rows.truncated {
         let (gone, order) = (&mut s.gone, &mut s.gone_order);
-        outlet.live_keys(out, t, &mut |key, hash| {
-            order.push(key.into());
-            gone.insert(key.into(), Side::Hash(hash));
-        })?;
+        let mut note = |key: &[u8], hash| {
+            if gone.insert(key.into(), Side::Hash(hash)).is_none() {
+                order.push(key.into());
+            }
+        };
+        // A replay finds the topic as it is after the transaction; what it needs are the held keys, and those are here.
+        if !s.replay {
+            outlet.live_keys(out, t, &mut note)?;
+        }
+        if let OnError::DeadLetter { held, .. } = t.on_error {
+            state.scan(held, b"", |key, _| {
+                note(key, 0);
+                std::ops::ControlFlow::Continue(())
+            })?;
+        }
         // The records before this transaction are on their way; those of this one begin here.
         s.first = s.first.min(out.records.len());
     }

@@ -17,6 +17,9 @@ use postgres::{Client, SimpleQueryMessage};
 
 use crate::support::*;
 
+pub const INT: &str = "\"int\"";
+pub const INT_OR_NULL: &str = "[\"null\", \"int\"], \"default\": null";
+pub const TEXT: &str = "[\"null\", \"string\"], \"default\": null";
 pub const LIMIT: Duration = Duration::from_secs(40);
 
 /// Key columns, then the others; every value in its text form.
@@ -244,14 +247,42 @@ impl Scene {
             let rows = self.ask(&p);
             answers.insert(p.topic, rows);
         }
-        let mark = self.database.lsn();
+        let mark = self.lsn();
         self.steps.push(Step { mark, what: what.to_owned(), answers, loose: self.loose.clone() });
+    }
+
+    /// The end of WAL after everything committed so far, of the server that `client` speaks to.
+    pub fn lsn(&mut self) -> u64 {
+        let row = self.client.query_one("SELECT (pg_current_wal_insert_lsn() - '0/0')::text", &[]).expect("LSN");
+        row.get::<_, String>(0).parse().expect("a number")
+    }
+
+    /// What the SELECT says now.
+    pub fn answer(&mut self, name: &str) -> Rows {
+        let p = self.published(name).clone();
+        self.ask(&p)
+    }
+
+    /// What the topic holds now, in the terms of the present contract.
+    pub fn held(&self, name: &str) -> Rows {
+        let mut held = Rows::new();
+        for h in self.heard(name) {
+            match h.value {
+                Some(v) => held.insert(h.key, v),
+                None => held.remove(&h.key),
+            };
+        }
+        held
+    }
+
+    pub fn slot(&self) -> String {
+        format!("pgspine_{}", self.project.name)
     }
 
     fn ask(&mut self, p: &Published) -> Rows {
         let schema = Schema::parse_str(&p.contract).expect("a contract");
         let Schema::Record(record) = &schema else { panic!("a record") };
-        let columns: Vec<String> = record.fields.iter().map(|f| format!("(q.{:?})::text", f.name)).collect();
+        let columns: Vec<String> = record.fields.iter().map(|f| column(&f.name, &f.schema)).collect();
         let settings = "SET TimeZone = 'UTC'; SET IntervalStyle = 'iso_8601'; SET extra_float_digits = 1";
         self.client.batch_execute(settings).expect("settings");
         let query = format!("SELECT {} FROM ({}) AS q", columns.join(", "), p.select);
@@ -362,6 +393,18 @@ impl Scene {
     }
 }
 
+/// PostgreSQL's side of [`text`].
+fn column(name: &str, schema: &Schema) -> String {
+    let schema = match schema {
+        Schema::Union(u) => u.variants().iter().find(|s| !matches!(s, Schema::Null)).expect("a type"),
+        s => s,
+    };
+    match schema {
+        Schema::TimestampMicros => format!("(extract(epoch FROM q.{name:?}) * 1000000)::bigint::text"),
+        _ => format!("(q.{name:?})::text"),
+    }
+}
+
 fn difference(before: &Rows, after: &Rows) -> BTreeMap<Vec<Option<String>>, Option<Vec<Option<String>>>> {
     let mut all = BTreeMap::new();
     for (key, value) in after {
@@ -399,6 +442,16 @@ fn text(value: Value) -> Option<String> {
         Value::Union(_, inner) => text(*inner),
         Value::Int(n) => Some(n.to_string()),
         Value::Long(n) => Some(n.to_string()),
+        Value::TimestampMicros(n) => Some(n.to_string()),
+        // Two digits after the point, as all decimals here have.
+        Value::Decimal(d) => {
+            let bytes: Vec<u8> = d.try_into().expect("bytes");
+            let sign = if bytes.first().is_some_and(|b| *b > 127) { 255 } else { 0 };
+            let mut wide = [sign; 16];
+            wide[16 - bytes.len()..].copy_from_slice(&bytes);
+            let n = i128::from_be_bytes(wide);
+            Some(format!("{}{}.{:02}", if n < 0 { "-" } else { "" }, n.abs() / 100, n.abs() % 100))
+        }
         Value::Boolean(b) => Some(b.to_string()),
         Value::String(s) => Some(s),
         Value::Enum(_, s) => Some(s),
