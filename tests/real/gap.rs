@@ -13,7 +13,7 @@ fn items(name: &str, more: &str) -> Scene {
 }
 
 fn word(log: &str) -> String {
-    let at = log.find("gap:").unwrap_or_else(|| panic!("no gap: in {log}"));
+    let at = log.rfind("gap:").unwrap_or_else(|| panic!("no gap: in {log}"));
     log[at..].chars().take_while(|c| !c.is_whitespace() && *c != '`').collect()
 }
 
