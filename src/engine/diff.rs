@@ -107,6 +107,7 @@ impl Scratch {
         self.part = 0;
         self.skip = match mode {
             Mode::Emit { skip } => skip,
+            // Whatever it is, Kafka has it.
             Mode::Replay => u64::MAX,
         };
         self.held.clear();
