@@ -1,5 +1,6 @@
 //! The running bridge: sessions one after the other, until one ends for good.
 //!
+//! `survey` looks at project and source, for `run` and the one-shot commands alike.
 //! A session is the whole way (`session`): what to do is decided by a pure function (`decide`), tables are loaded
 //! (`load`), topics reconciled (`reconcile`, `fuse`), the stream is followed (`pipeline`, `link`, `idle`, `watch`).
 //! Whatever fails becomes a [`Failure`], and one match in `failure` says whether it is tried again.
@@ -17,6 +18,7 @@ pub mod project;
 mod reconcile;
 pub mod session;
 pub mod shared;
+pub mod survey;
 mod watch;
 
 use std::sync::Arc;
@@ -32,7 +34,7 @@ pub use session::Bridge;
 pub use shared::Shared;
 
 use pipeline::Ended;
-use project::{Definition, Project};
+use project::Definition;
 
 /// Where `run --until` ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,8 +102,8 @@ pub fn run(bridge: &mut Bridge) -> Exit {
     }
 }
 
-fn unknown_transform(project: &Project, name: &str) -> Diagnostic {
-    let known: Vec<&str> = project.definitions.iter().map(|d| d.file.name.as_str()).collect();
+/// There is no transform of this name; the nearest one, or all.
+pub fn unknown_transform(known: &[&str], name: &str) -> Diagnostic {
     let d = Diagnostic::error(codes::UNKNOWN_TRANSFORM, format!("there is no transform {name:?}"));
     match crate::transform::nearest(name, known.iter().copied()) {
         Some(nearest) => d.help(format!("did you mean {nearest:?}?")),

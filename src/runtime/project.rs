@@ -69,6 +69,16 @@ pub fn files(config: &Config) -> Result<Vec<TransformFile>, Vec<Diagnostic>> {
 impl Project {
     /// Binds everything; all findings at once.
     pub fn bind(config: &Config, files: Vec<TransformFile>, catalogue: &Catalogue) -> Result<Project, Vec<Diagnostic>> {
+        let (mut project, findings) = Project::bind_all(config, files, catalogue);
+        if findings.iter().any(|f| f.severity == Severity::Error) {
+            return Err(findings);
+        }
+        project.warnings = findings;
+        Ok(project)
+    }
+
+    /// What of it can be bound, and all that is wrong: for `check`, which goes on to look at the rest.
+    pub fn bind_all(config: &Config, files: Vec<TransformFile>, catalogue: &Catalogue) -> (Project, Vec<Diagnostic>) {
         let mut findings = Vec::new();
         let mut definitions = Vec::new();
         for file in files {
@@ -78,10 +88,12 @@ impl Project {
             }
         }
         let tables = table_uses(&definitions, catalogue, &mut findings);
-        if findings.iter().any(|f| f.severity == Severity::Error) {
-            return Err(findings);
-        }
-        Ok(Project { definitions, tables, warnings: findings })
+        (Project { definitions, tables, warnings: Vec::new() }, findings)
+    }
+
+    /// The transforms' names.
+    pub fn names(&self) -> Vec<&str> {
+        self.definitions.iter().map(|d| d.file.name.as_str()).collect()
     }
 
     pub fn table_of(&self, d: &Definition) -> usize {
