@@ -8,6 +8,7 @@ mod explain;
 mod live;
 pub mod logging;
 pub mod output;
+mod preview;
 
 mod run;
 mod schema;
@@ -65,8 +66,7 @@ fn dispatch(args: &Args, log: &logging::LogLevel) -> Exit {
         Command::Setup { sql } => setup::setup(args, *sql),
         Command::Run(options) => run::run(args, options, log),
         Command::Preview { name, key, limit, follow } => {
-            let _ = (name, key, limit, follow);
-            Exit::Configuration
+            preview::preview(args, &preview::Wish { name, key: key.as_deref(), limit: *limit, follow: *follow })
         }
         Command::Explain { name } => explain::explain(args, name),
         Command::Status => ask::ask(args, Request::Status),

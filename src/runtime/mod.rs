@@ -14,6 +14,7 @@ mod link;
 mod load;
 pub mod options;
 mod pipeline;
+pub mod preview;
 pub mod project;
 mod reconcile;
 pub mod session;

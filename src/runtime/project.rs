@@ -11,8 +11,13 @@ use crate::capture::watch::Fingerprints;
 use crate::catalogue::{Catalogue, QualifiedName, ReplicaIdentity, Table, TableKind};
 use crate::config::{Config, OnError as OnErrorOverride};
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::engine;
 use crate::encode::{Contract, KeySchema, RenderOptions, Renderer, SourceFile};
+use crate::lsn::EndLsn;
+use crate::record::TopicId;
+use crate::state::SpaceId;
 use crate::transform::source::{self, KeyFormat, OnError, TransformFile};
+use crate::transform::function::Context;
 use crate::transform::{self, Plan, UsedColumn};
 
 use super::codes;
@@ -40,6 +45,33 @@ pub struct TableUse {
     pub columns: Vec<UsedColumn>,
     /// Indexes into `columns`; None: REPLICA IDENTITY FULL, nothing is kept.
     pub identity: Option<Vec<usize>>,
+}
+
+impl Definition {
+    /// For the engine, over its root's table.
+    pub fn for_engine(&self, index: usize, table: (usize, &engine::Table), context: &Arc<Context>) -> engine::Transform {
+        let columns = &table.1.columns;
+        let place = |c: &UsedColumn| columns.iter().position(|t| t.name == c.name);
+        engine::Transform {
+            name: self.file.name.clone(),
+            topic: TopicId(index as u16),
+            topic_name: self.topic.clone(),
+            partitions: 1,
+            renderer: Arc::clone(&self.renderer),
+            key: self.key.clone(),
+            key_columns: self.key_columns(),
+            context: Arc::clone(context),
+            table: table.0,
+            slots: self.plan.sources[0].columns.iter().filter_map(place).collect(),
+            live_from: EndLsn::ZERO,
+            on_error: engine::OnError::Halt,
+            counts: engine::Counts::default(),
+        }
+    }
+
+    pub fn key_columns(&self) -> Vec<String> {
+        self.plan.key.iter().map(|&k| self.plan.outputs[k].name.clone()).collect()
+    }
 }
 
 pub struct Project {
@@ -251,6 +283,24 @@ impl TableUse {
         let found = prints.tables.iter().find(|t| t.schema == name.schema && t.name == name.name).and_then(|t| t.found.as_ref());
         let of = |c: &UsedColumn| found.and_then(|f| f.columns.get(&c.name)).map_or((0, -1), |(_, oid, typmod)| (*oid, *typmod));
         self.columns.iter().map(of).collect()
+    }
+
+    /// For the engine; `space` holds its rows, unless nothing is kept.
+    pub fn for_engine(&self, prints: &Fingerprints, space: Option<SpaceId>, loaded_at: EndLsn) -> engine::Table {
+        let identity = match (&self.identity, space) {
+            (Some(columns), Some(space)) => engine::Identity::Key { columns: columns.clone(), space },
+            _ => engine::Identity::Full,
+        };
+        engine::Table {
+            oid: self.table.oid,
+            name: self.table.name.clone(),
+            partitioned: self.partitioned(),
+            leaves: self.table.leaves.iter().map(|l| l.oid).collect(),
+            columns: self.columns.clone(),
+            types: self.types(prints),
+            identity,
+            loaded_at,
+        }
     }
 
     /// What must be equal for stored rows to be of use.

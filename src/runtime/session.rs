@@ -57,7 +57,7 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
     let config = bridge.config.clone();
     let shared = Arc::clone(&bridge.shared);
     let pg = options::postgres(&config)?;
-    let Survey { mut sql, system, mut project, context, wanted } = survey::survey(&config, &pg)?;
+    let (Survey { mut sql, mut project, context, wanted }, system) = survey::survey(&config, &pg)?;
     for name in std::mem::take(&mut bridge.reconcile_names) {
         match project.definitions.iter().find(|d| d.file.name == name) {
             Some(d) => drop(bridge.reconcile.insert(d.topic.clone())),
@@ -526,24 +526,12 @@ fn build_engine(
             _ => EndLsn::ZERO,
         };
         let kept = state.meta().tables.iter().find(|k| k.oid == t.table.oid).map(|k| SpaceId(k.space));
-        let identity = match (&t.identity, kept) {
-            (Some(columns), Some(space)) => engine::Identity::Key { columns: columns.clone(), space },
-            _ => engine::Identity::Full,
-        };
-        tables_at.push(match (&identity, need) {
+        let table = t.for_engine(prints, kept, loaded_at);
+        tables_at.push(match (&table.identity, need) {
             (engine::Identity::Key { .. }, TableNeed::Have { .. }) => state.applied().max(loaded_at),
             _ => barrier,
         });
-        tables.push(engine::Table {
-            oid: t.table.oid,
-            name: t.table.name.clone(),
-            partitioned: t.partitioned(),
-            leaves: t.table.leaves.iter().map(|l| l.oid).collect(),
-            columns: t.columns.clone(),
-            types: t.types(prints),
-            identity,
-            loaded_at,
-        });
+        tables.push(table);
     }
     let dead_letters = project.definitions.len();
     let mut transforms = Vec::new();
@@ -563,23 +551,11 @@ fn build_engine(
                 }
             }
         };
-        let columns = &tables[table].columns;
-        let slots = d.plan.sources[0].columns.iter().filter_map(|c| columns.iter().position(|t| t.name == c.name)).collect();
-        let key_columns = d.plan.key.iter().map(|&k| d.plan.outputs[k].name.clone()).collect();
         transforms.push(engine::Transform {
-            name: d.file.name.clone(),
-            topic: TopicId(i as u16),
-            topic_name: d.topic.clone(),
             partitions: found[i].partitions,
-            renderer: Arc::clone(&d.renderer),
-            key: d.key.clone(),
-            key_columns,
-            context: Arc::clone(context),
-            table,
-            slots,
             live_from: if decision.reconcile[i].is_some() { barrier } else { EndLsn::ZERO },
             on_error,
-            counts: engine::Counts::default(),
+            ..d.for_engine(i, (table, &tables[table]), context)
         });
     }
     let limits = SplitLimits { records: config.commit.split_records as usize, bytes: config.commit.split_bytes as usize };

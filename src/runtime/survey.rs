@@ -18,20 +18,34 @@ use super::project::{self, Definition, Project};
 /// What is known of the source.
 pub struct Survey {
     pub sql: Connection,
-    pub system: timeline::System,
     pub project: Project,
     pub context: Arc<Context>,
     pub wanted: Vec<WantedTable>,
 }
 
 /// Connects, reads the catalogue, binds the project.
-pub fn survey(config: &Config, pg: &capture::Options) -> Result<Survey, Failure> {
+pub fn survey(config: &Config, pg: &capture::Options) -> Result<(Survey, timeline::System), Failure> {
     let mut sql = connect(pg, Mode::Sql)?;
     slot::check_server(&mut sql)?;
     let mut replication = connect(pg, Mode::Replication)?;
     let system = timeline::identify(&mut replication)?;
     drop(replication);
     let files = project::files(config).map_err(Failure::Findings)?;
+    Ok((bind(config, sql, files)?, system))
+}
+
+/// For one-shot commands: one transform, and no replication connection.
+pub fn one(config: &Config, pg: &capture::Options, name: &str) -> Result<Survey, Failure> {
+    let files = project::files(config).map_err(Failure::Findings)?;
+    let known: Vec<&str> = files.iter().map(|f| f.name.as_str()).collect();
+    if !known.contains(&name) {
+        return Err(Failure::Findings(vec![super::unknown_transform(&known, name)]));
+    }
+    let files = files.into_iter().filter(|f| f.name == name).collect();
+    bind(config, connect(pg, Mode::Sql)?, files)
+}
+
+fn bind(config: &Config, mut sql: Connection, files: Vec<TransformFile>) -> Result<Survey, Failure> {
     let catalogue = catalogue(config, &mut sql, &files)?;
     let project = Project::bind(config, files, &catalogue).map_err(Failure::Findings)?;
     for warning in &project.warnings {
@@ -39,7 +53,7 @@ pub fn survey(config: &Config, pg: &capture::Options) -> Result<Survey, Failure>
     }
     let context = context(&mut sql, &project)?;
     let wanted = wanted(&catalogue, &project);
-    Ok(Survey { sql, system, project, context, wanted })
+    Ok(Survey { sql, project, context, wanted })
 }
 
 /// The tables that the files name, as the database has them.
