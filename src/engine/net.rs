@@ -34,6 +34,8 @@ pub(super) struct TableNet {
     pub truncated: bool,
 }
 
+pub(super) type KeyAndImage = (Box<[u8]>, Box<[u8]>);
+
 pub(super) struct NetRow {
     /// Identity of a stored row; empty for FULL.
     pub key: Box<[u8]>,
@@ -184,7 +186,13 @@ impl Net {
     }
 
     /// All rows of the table are gone, or, with `leaf`, those of the leaf that `r` stands for.
-    pub fn truncate(&mut self, r: &Resolved<'_>, leaf: bool, state: &mut State, info: &CommitInfo) -> Result<(), EngineError> {
+    pub fn truncate(
+        &mut self,
+        r: &Resolved<'_>,
+        leaf: bool,
+        state: &mut State,
+        info: &CommitInfo,
+    ) -> Result<(), EngineError> {
         let Identity::Key { space, .. } = r.table.identity else {
             if leaf {
                 return Err(EngineError::LeafTruncated { table: r.table.name.clone(), lsn: info.end_lsn });
@@ -212,7 +220,7 @@ impl Net {
                 row.after = None;
             }
         }
-        let mut rows: Vec<(Box<[u8]>, Box<[u8]>)> = Vec::new();
+        let mut rows: Vec<KeyAndImage> = Vec::new();
         let mut damaged = None;
         state.scan(space, b"", |key, image| {
             match ours(image) {
@@ -301,7 +309,13 @@ impl Net {
     }
 
     /// The row's image in `self.image`; unchanged TOAST values come from `old`.
-    fn image(&mut self, r: &Resolved<'_>, row: &[Cell<'_>], old: Option<&[u8]>, info: &CommitInfo) -> Result<(), EngineError> {
+    fn image(
+        &mut self,
+        r: &Resolved<'_>,
+        row: &[Cell<'_>],
+        old: Option<&[u8]>,
+        info: &CommitInfo,
+    ) -> Result<(), EngineError> {
         self.image.clear();
         if !row.contains(&Cell::Unchanged) {
             image::write(row.iter().map(text), &mut self.image);
@@ -318,7 +332,13 @@ impl Net {
         Ok(())
     }
 
-    fn key_of(&mut self, r: &Resolved<'_>, row: &[Cell<'_>], columns: &[usize], info: &CommitInfo) -> Result<(), EngineError> {
+    fn key_of(
+        &mut self,
+        r: &Resolved<'_>,
+        row: &[Cell<'_>],
+        columns: &[usize],
+        info: &CommitInfo,
+    ) -> Result<(), EngineError> {
         self.key.clear();
         if columns.iter().any(|&c| !matches!(row[c], Cell::Text(_))) {
             return Err(incomplete(r, "a value of its replica identity", info));

@@ -108,7 +108,7 @@ impl<'e> Resolved<'e> {
         if info.end_lsn <= table.loaded_at {
             return Ok(None);
         }
-        let map = relations.get(&oid).ok_or_else(|| EngineError::UnknownRelation { oid, lsn: info.end_lsn })?;
+        let map = relations.get(&oid).ok_or(EngineError::UnknownRelation { oid, lsn: info.end_lsn })?;
         debug_assert_eq!(map.table, index);
         match &map.places {
             Ok(places) => Ok(Some(Resolved { index, table, oid, places })),
@@ -127,7 +127,12 @@ impl<'e> Resolved<'e> {
     }
 
     /// The used columns of a tuple, in the table's order. `cells` is the buffer that all of the tuple is read into.
-    pub fn row<'a>(&self, tuple: &Tuple<'a>, cells: &mut Vec<Cell<'a>>, row: &mut Vec<Cell<'a>>) -> Result<(), EngineError> {
+    pub fn row<'a>(
+        &self,
+        tuple: &Tuple<'a>,
+        cells: &mut Vec<Cell<'a>>,
+        row: &mut Vec<Cell<'a>>,
+    ) -> Result<(), EngineError> {
         cells.clear();
         cells.extend(tuple.cells());
         row.clear();
