@@ -50,7 +50,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(e.exit_code() as u8);
         }
     };
-    let log = match logging::start() {
+    let log = match logging::start(if matches!(args.command, Command::Run(_)) { "info" } else { "warn" }) {
         Ok(log) => log,
         Err(e) => {
             eprintln!("{e}");

@@ -6,6 +6,7 @@
 //! Whatever fails becomes a [`Failure`], and one match in `failure` says whether it is tried again.
 
 pub mod codes;
+mod counting;
 pub mod decide;
 pub mod failure;
 mod fingerprint;
@@ -26,10 +27,13 @@ mod watch;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::capture;
 use crate::config::OnHalt;
 use crate::diagnostic::Diagnostic;
 use crate::lsn::Lsn;
-use crate::metrics::BridgeState;
+use crate::emit::Remedy;
+use crate::engine::EngineError;
+use crate::metrics::{BridgeState, KafkaOutcome, Reconnect, SchemaDriftKind};
 
 pub use failure::{Exit, Failure, Verdict};
 pub use session::Bridge;
@@ -69,6 +73,7 @@ pub fn run(bridge: &mut Bridge) -> Exit {
             }
             Err(failure) => failure,
         };
+        counted(&shared, &failure);
         if shared.shutdown() {
             // Asked to end while it was trying: what is committed is committed, and the rest comes again.
             return Exit::Done;
@@ -101,6 +106,29 @@ pub fn run(bridge: &mut Bridge) -> Exit {
                 wait = (wait * 2).min(LONGEST_WAIT);
             }
         }
+    }
+}
+
+/// What a failure is to the metrics.
+fn counted(shared: &Shared, failure: &Failure) {
+    match failure {
+        Failure::Capture(e) => shared.metrics.source_reconnected(match e {
+            capture::Error::SlotActive { .. } => Reconnect::SlotActive,
+            capture::Error::ServerShutdown { .. } => Reconnect::Shutdown,
+            capture::Error::ReadTimeout => Reconnect::Silent,
+            capture::Error::Connect { .. } => Reconnect::Refused,
+            _ => Reconnect::Lost,
+        }),
+        Failure::Emit(e) => match e.remedy() {
+            Remedy::Fenced => shared.metrics.kafka_transaction_failed(KafkaOutcome::Fenced),
+            Remedy::TakeOverAgain => shared.metrics.kafka_transaction_failed(KafkaOutcome::Unknown),
+            Remedy::Wait | Remedy::Row | Remedy::Halt => {}
+        },
+        Failure::Engine(EngineError::Drift { table, what, .. }) => {
+            let kind = if what.contains("type") { SchemaDriftKind::Type } else { SchemaDriftKind::Column };
+            shared.drifted(Some(table), kind);
+        }
+        _ => {}
     }
 }
 

@@ -23,6 +23,7 @@ use crate::state::{SpaceId, State};
 use crate::transform::function::Context;
 use crate::transform::source::OnError;
 
+use super::counting::Counting;
 use super::decide::{self, Approvals, Decision, Slot, Source, TableNeed, Wanted, WantedTable};
 use super::failure::Failure;
 use super::fuse::Fuse;
@@ -234,6 +235,7 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
         Some(Until::Lsn(lsn)) => Some(EndLsn(lsn)),
         Some(Until::CaughtUp) => Some(EndLsn(system.flushed)),
     };
+    let counting = Counting::new(&engine, config.bridge.state_dir.clone());
     let mut pipeline = Pipeline {
         engine,
         state,
@@ -254,10 +256,14 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
         out: OutputBatch { end_lsn: if decision.rebase { EndLsn::ZERO } else { at }, ..OutputBatch::default() },
         edits,
         idle: IdlePolicy::new(Instant::now()),
+        counting,
     };
     // Nothing lies between here and the barrier: no need to wait for the stream.
     if reconciling && !live && tables_at.iter().all(|&t| t == barrier_at) {
+        let watched = shared.watch_pipeline();
         super::reconcile::run(&mut pipeline)?;
+        drop(watched);
+        pipeline.publish();
     }
 
     // The stream.
@@ -300,6 +306,7 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
         Assembler::new(AssembleOptions { spill_above: memory / 4, spill_directory: config.bridge.state_dir.clone() });
     let ended = pipeline.run(&mut stream, &mut assembler);
     shared.metrics.source_connected(false);
+    shared.metrics.slot_held(false);
     let ended = ended?;
     bridge.reconcile.clear();
     shared.is(BridgeState::Draining);
