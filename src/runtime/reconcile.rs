@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::change::CommitInfo;
 use crate::clock;
@@ -220,6 +221,9 @@ pub fn live_keys(
     Ok(())
 }
 
+/// A step of waiting while paused.
+const PAUSED: Duration = Duration::from_millis(100);
+
 /// Every step commits by itself, with its cursor.
 struct Committing<'p> {
     link: &'p mut Link,
@@ -235,6 +239,11 @@ struct Committing<'p> {
 impl Steps for Committing<'_> {
     fn step(&mut self, out: &mut OutputBatch, done: u64, last_key: &[u8]) -> Result<(), EngineError> {
         failpoints::hit("reconcile_step");
+        self.shared.beat();
+        while self.shared.paused() && !self.shared.shutdown() {
+            self.shared.beat();
+            self.shared.wait_unpaused(PAUSED);
+        }
         self.shared.reconcile_remaining(&self.name, self.roots.saturating_sub(done));
         if self.shared.shutdown() {
             self.failure = Some(Failure::ShutDown);
