@@ -3,6 +3,7 @@
 pub mod args;
 pub mod logging;
 pub mod output;
+mod demo;
 mod run;
 
 use std::process::ExitCode;
@@ -50,6 +51,7 @@ pub fn main() -> ExitCode {
 fn dispatch(args: &Args, log: &logging::LogLevel) -> Exit {
     match &args.command {
         Command::Run(options) => run::run(args, options, log),
+        Command::Demo { duration } => demo::run(*duration, log),
         _ => Exit::Configuration,
     }
 }

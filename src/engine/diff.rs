@@ -44,7 +44,11 @@ pub struct Transform {
 pub enum OnError {
     Halt,
     /// The key keeps its last good value; `held` has the keys, `topic` gets the record.
-    DeadLetter { topic: TopicId, partitions: i32, held: SpaceId },
+    DeadLetter {
+        topic: TopicId,
+        partitions: i32,
+        held: SpaceId,
+    },
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -127,7 +127,12 @@ impl<'e> Resolved<'e> {
     }
 
     /// The used columns of a tuple, in the table's order. `cells` is the buffer that all of the tuple is read into.
-    pub fn row<'a>(&self, tuple: &Tuple<'a>, cells: &mut Vec<Cell<'a>>, row: &mut Vec<Cell<'a>>) -> Result<(), EngineError> {
+    pub fn row<'a>(
+        &self,
+        tuple: &Tuple<'a>,
+        cells: &mut Vec<Cell<'a>>,
+        row: &mut Vec<Cell<'a>>,
+    ) -> Result<(), EngineError> {
         cells.clear();
         cells.extend(tuple.cells());
         row.clear();

@@ -196,7 +196,8 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
     }
 
     // The engine.
-    let (engine, tables_at) = build_engine(&config, &project, &decision, &loaded, &prints, &context, state, &found, barrier_at)?;
+    let (engine, tables_at) =
+        build_engine(&config, &project, &decision, &loaded, &prints, &context, state, &found, barrier_at)?;
     let reconciling = decision.reconcile.iter().any(Option::is_some);
     let live = decision.reconcile.iter().any(Option::is_none);
     let replay_to = if decision.rebase { EndLsn::ZERO } else { at };
@@ -249,7 +250,11 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
         resume: progress.as_ref().and_then(|p| p.cursor.as_ref()?.transaction.as_ref()).and_then(read_cursor),
         barrier,
         until,
-        limits: Limits { batch_bytes: 1 << 20, batch_records: config.commit.max_records as usize, pending_bytes: memory / 4 },
+        limits: Limits {
+            batch_bytes: 1 << 20,
+            batch_records: config.commit.max_records as usize,
+            pending_bytes: memory / 4,
+        },
         out: OutputBatch { end_lsn: if decision.rebase { EndLsn::ZERO } else { at }, ..OutputBatch::default() },
         edits,
         idle: IdlePolicy::new(Instant::now()),
@@ -295,10 +300,8 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
     shared.well();
     shared.metrics.source_connected(true);
     shared.metrics.slot_held(true);
-    let mut assembler = Assembler::new(AssembleOptions {
-        spill_above: memory / 4,
-        spill_directory: config.bridge.state_dir.clone(),
-    });
+    let mut assembler =
+        Assembler::new(AssembleOptions { spill_above: memory / 4, spill_directory: config.bridge.state_dir.clone() });
     let ended = pipeline.run(&mut stream, &mut assembler);
     shared.metrics.source_connected(false);
     let ended = ended?;
@@ -463,7 +466,11 @@ fn adopt(
     for (d, reason) in project.definitions.iter().zip(&decision.reconcile) {
         let known = progress.is_some_and(|p| p.topics.contains_key(&d.topic));
         let word = format!("adopt:{}", d.topic);
-        if reason.is_some() && !known && !approvals.words.contains(&word) && !emit::readback::is_empty(options, &d.topic)? {
+        if reason.is_some()
+            && !known
+            && !approvals.words.contains(&word)
+            && !emit::readback::is_empty(options, &d.topic)?
+        {
             return Err(Failure::Adopt { topic: d.topic.clone(), word });
         }
     }
@@ -529,7 +536,12 @@ fn claim(
             let rows = sql.query(&format!(
                 "SELECT pg_terminate_backend(pid) AS ended FROM pg_stat_activity WHERE pid = {pid} AND application_name = {name}"
             ))?;
-            tracing::warn!(slot = config.postgres.slot, pid, ours = !rows.is_empty(), "the slot is held by another connection");
+            tracing::warn!(
+                slot = config.postgres.slot,
+                pid,
+                ours = !rows.is_empty(),
+                "the slot is held by another connection"
+            );
             shared.is(BridgeState::WaitingSlot);
         }
         steps += 1;
@@ -539,7 +551,8 @@ fn claim(
 
 /// The server forwards silently to where the slot is: past the start there is a gap.
 fn forwarded(sql: &mut Connection, config: &Config, wanted: EndLsn) -> Result<(), Failure> {
-    let confirmed = slot::read(sql, &config.postgres.slot)?.and_then(|s| s.confirmed_flush).map_or(EndLsn::ZERO, EndLsn);
+    let confirmed =
+        slot::read(sql, &config.postgres.slot)?.and_then(|s| s.confirmed_flush).map_or(EndLsn::ZERO, EndLsn);
     if confirmed > wanted {
         return Err(Failure::Forwarded { slot: config.postgres.slot.clone(), confirmed, wanted });
     }
@@ -548,7 +561,8 @@ fn forwarded(sql: &mut Connection, config: &Config, wanted: EndLsn) -> Result<()
 
 /// Rows of tables that no transform reads any more, or in another layout, go.
 fn drop_unused(state: &mut State, wanted: &[WantedTable]) -> Result<(), Failure> {
-    let of_use = |t: &crate::state::TableState| wanted.iter().any(|w| w.stored && w.oid == t.oid && w.layout == t.layout);
+    let of_use =
+        |t: &crate::state::TableState| wanted.iter().any(|w| w.stored && w.oid == t.oid && w.layout == t.layout);
     let gone: Vec<SpaceId> = state.meta().tables.iter().filter(|t| !of_use(t)).map(|t| SpaceId(t.space)).collect();
     if gone.is_empty() {
         return Ok(());
@@ -621,7 +635,8 @@ fn build_engine(
             }
         };
         let columns = &tables[table].columns;
-        let slots = d.plan.sources[0].columns.iter().filter_map(|c| columns.iter().position(|t| t.name == c.name)).collect();
+        let slots =
+            d.plan.sources[0].columns.iter().filter_map(|c| columns.iter().position(|t| t.name == c.name)).collect();
         let key_columns = d.plan.key.iter().map(|&k| d.plan.outputs[k].name.clone()).collect();
         transforms.push(engine::Transform {
             name: d.file.name.clone(),
@@ -639,7 +654,8 @@ fn build_engine(
             counts: engine::Counts::default(),
         });
     }
-    let limits = SplitLimits { records: config.commit.split_records as usize, bytes: config.commit.split_bytes as usize };
+    let limits =
+        SplitLimits { records: config.commit.split_records as usize, bytes: config.commit.split_bytes as usize };
     Ok((Engine::new(tables, transforms, limits), tables_at))
 }
 

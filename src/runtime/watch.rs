@@ -38,7 +38,8 @@ impl Watch {
     pub fn start(watched: Watched, shared: Arc<Shared>) -> std::io::Result<Watch> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let thread = std::thread::Builder::new().name("watch".into()).spawn(move || run(&watched, &shared, &stopped))?;
+        let thread =
+            std::thread::Builder::new().name("watch".into()).spawn(move || run(&watched, &shared, &stopped))?;
         Ok(Watch { stop, thread: Some(thread) })
     }
 }

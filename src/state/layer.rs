@@ -46,11 +46,8 @@ impl Layer {
     }
 
     pub fn sorted(&self) -> Vec<(SpaceId, &[u8], Option<&[u8]>)> {
-        let mut all: Vec<_> = self
-            .spaces
-            .iter()
-            .flat_map(|(s, m)| m.iter().map(move |(k, v)| (*s, k.as_ref(), v.as_deref())))
-            .collect();
+        let mut all: Vec<_> =
+            self.spaces.iter().flat_map(|(s, m)| m.iter().map(move |(k, v)| (*s, k.as_ref(), v.as_deref()))).collect();
         all.sort_unstable_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
         all
     }

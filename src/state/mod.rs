@@ -95,7 +95,15 @@ impl State {
         let meta = Meta::load(&disk, dir, bridge)?;
         let writer = Writer::start(disk.clone());
         let applied = meta.durable();
-        Ok(State { disk, meta, pending: Layer::default(), applied, frozen: None, cache: RowCache::new(limits.cache_bytes), writer })
+        Ok(State {
+            disk,
+            meta,
+            pending: Layer::default(),
+            applied,
+            frozen: None,
+            cache: RowCache::new(limits.cache_bytes),
+            writer,
+        })
     }
 
     /// What is on disk: every source transaction up to here, none after it.
