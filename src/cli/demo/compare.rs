@@ -5,14 +5,16 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::datum::json::{JsonKind, kind, member, parts, unquote};
+use crate::datum::json::{JsonKind, kind, parts, unquote};
 use crate::encode::avro::{Avro, Record};
 
 /// A row's JSON as a record.
 pub fn record(record: &Record, row: &str) -> Value {
+    // jsonb holds each key once.
+    let members: Vec<(&str, &str)> = parts(row).collect();
     let fields = record.fields.iter().map(|f| {
-        let value =
-            member(row, &f.name).map_or_else(|| json!({ "missing in the answer": f.name }), |v| plain(&f.ty, v));
+        let found = members.iter().find(|(key, _)| unquote(key) == f.name);
+        let value = found.map_or_else(|| json!({ "missing in the answer": f.name }), |(_, v)| plain(&f.ty, v));
         (f.name.clone(), value)
     });
     Value::Object(fields.collect::<Map<_, _>>())

@@ -139,7 +139,7 @@ fn follow(
             return Err(DemoError::Behind(CATCH_UP_LIMIT));
         }
         bridge.check()?;
-        watch.tick(screen, Some(Duration::ZERO))?;
+        watch.tick(screen, None)?;
         std::thread::park_timeout(TICK);
     }
     watch.finish(screen);

@@ -28,6 +28,9 @@ const FILES: &[(&str, &str)] = shipped![
 
 /// Enough that the load can be seen, and still over in seconds: 180,000 rows.
 const MORE: &str = "
+-- Foreign keys are right by construction here; looking each of them up would take longer than the rest.
+SET session_replication_role = replica;
+
 INSERT INTO shop.customers (full_name, email, points, created_at, closed_at)
 SELECT 'Customer ' || n, CASE WHEN n % 9 > 0 THEN 'C' || n || '@Example.com' END, n * 37 % 1500,
        now() - n * interval '61 s', CASE WHEN n % 25 = 0 THEN now() - n * interval '1 s' END
@@ -50,6 +53,7 @@ INSERT INTO shop.order_lines (order_id, line_no, product_id, qty, unit_price)
 SELECT n, l, 1 + (n * 7 + l) % 3000, 1 + n % 4, 1 + (n + l) % 600 * 0.37
 FROM generate_series(1001, 60000) AS n, generate_series(1, 1 + n % 2) AS l;
 
+RESET session_replication_role;
 ANALYZE;
 ";
 

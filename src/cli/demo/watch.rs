@@ -35,13 +35,13 @@ pub struct Watch<'a> {
     workload: Arc<Counters>,
     sql: Connection,
     totals: Totals,
-    begun: Instant,
     last_drawn: Option<Instant>,
     /// When the end of WAL was where, as far as Kafka does not have it yet.
     ends: VecDeque<(Instant, Lsn)>,
     /// The newest samples of the counters, over about a second.
     counters: VecDeque<(Instant, u64, u64)>,
     rows_read: u64,
+    phase: Phase,
     now: Look,
 }
 
@@ -70,11 +70,11 @@ impl<'a> Watch<'a> {
             workload: Arc::clone(workload),
             sql,
             totals,
-            begun: Instant::now(),
             last_drawn: None,
             ends: VecDeque::new(),
             counters: VecDeque::new(),
             rows_read: 0,
+            phase: Phase::Loading,
             now: Look::default(),
         }
     }
@@ -83,6 +83,11 @@ impl<'a> Watch<'a> {
     pub fn tick(&mut self, screen: &mut Screen, left: Option<Duration>) -> Result<Phase, DemoError> {
         self.look()?;
         let phase = if self.loaded() { Phase::Streaming } else { Phase::Loading };
+        if phase != self.phase {
+            // What the load did is no rate of the stream.
+            self.phase = phase;
+            self.counters.drain(..self.counters.len().saturating_sub(1));
+        }
         let every = if screen.is_terminal() { TERMINAL_EVERY } else { PLAIN_EVERY };
         if self.last_drawn.is_none_or(|at| at.elapsed() >= every) {
             self.last_drawn = Some(Instant::now());
@@ -93,7 +98,7 @@ impl<'a> Watch<'a> {
 
     /// The last look, with the totals.
     pub fn finish(&self, screen: &mut Screen) {
-        self.show(screen, Phase::Streaming, Some(Duration::ZERO));
+        self.show(screen, Phase::Streaming, None);
         if !screen.is_terminal() {
             self.transforms().iter().for_each(|line| screen.line(line));
         }
@@ -209,7 +214,7 @@ impl<'a> Watch<'a> {
         let share = (rows + records) as f64 / (of_rows + self.totals.records).max(1) as f64;
         let what = match (&self.now.reading, self.now.records) {
             (Some((table, _)), 0) => format!("reading {table}"),
-            (_, 0) => "beginning".to_owned(),
+            (_, 0) => self.now.state.replace('_', " "),
             _ => "publishing".to_owned(),
         };
         let bar = if draw { format!("{} ", bar(share, 24)) } else { String::new() };
@@ -227,7 +232,7 @@ impl<'a> Watch<'a> {
         let (changes, records) = self.rates();
         let left = match left {
             Some(left) => format!("{:>4.1} s left", left.as_secs_f64()),
-            None => format!("after {:.0} s", self.begun.elapsed().as_secs_f64()),
+            None => "catching up".to_owned(),
         };
         format!(
             "stream  {left}  {:>6} changes/s  {:>6} records/s  lag {:>8}, {:>4} ms",
