@@ -7,6 +7,7 @@ mod capture_catalogue;
 mod capture_server;
 mod capture_stream;
 mod codes;
+mod demo;
 mod differential;
 mod emit_topics;
 mod emit_transactions;
