@@ -108,7 +108,7 @@ impl<'e> Resolved<'e> {
         if info.end_lsn <= table.loaded_at {
             return Ok(None);
         }
-        let map = relations.get(&oid).ok_or_else(|| EngineError::UnknownRelation { oid, lsn: info.end_lsn })?;
+        let map = relations.get(&oid).ok_or(EngineError::UnknownRelation { oid, lsn: info.end_lsn })?;
         debug_assert_eq!(map.table, index);
         match &map.places {
             Ok(places) => Ok(Some(Resolved { index, table, oid, places })),

@@ -7,6 +7,7 @@
 pub mod codes;
 pub mod decide;
 pub mod failure;
+mod fingerprint;
 mod fuse;
 mod idle;
 mod link;

@@ -64,7 +64,7 @@ fn run(w: &Watched, shared: &Shared, stop: &AtomicBool) {
             conn = None;
         }
         looks += 1;
-        if looks % PROGRESS_EVERY == 0
+        if looks.is_multiple_of(PROGRESS_EVERY)
             && let Ok(Some(newest)) = emit::newer_generation(&w.emit_options, w.generation)
         {
             let newest = Box::new(newest);

@@ -164,7 +164,7 @@ fn a_changed_new_unfinished_or_requested_transform_is_reconciled() {
         progress(c).cursor = Some(cursor);
     };
     assert_eq!(with(unfinished).reasons(), [Some(Reason::Unfinished), None]);
-    assert_eq!(with(|c| drop(c.requested.insert("kept".into()))).reasons(), [Some(Reason::Requested), None]);
+    assert_eq!(with(|c| c.requested = ["kept".to_owned()].into()).reasons(), [Some(Reason::Requested), None]);
 }
 
 #[test]
@@ -230,7 +230,7 @@ fn another_database_stops_until_its_word_is_given() {
 
 #[test]
 fn a_table_that_changed_without_a_sign_is_loaded_anew() {
-    let d = with(|c| drop(c.source.changed_tables.insert("public.kept".into()))).decide().unwrap();
+    let d = with(|c| c.source.changed_tables = ["public.kept".to_owned()].into()).decide().unwrap();
     assert_eq!((d.tables[0], d.reconcile[0], d.reconcile[1]), (TableNeed::Load, Some(Reason::Gap), None));
 }
 
