@@ -258,7 +258,8 @@ impl Steps for Committing<'_> {
         let hex: String = last_key.iter().map(|b| format!("{b:02x}")).collect();
         let cursor = serde_json::json!({ "lsn": self.at.to_string(), "after": hex, "done": done });
         self.edits.push(Edit::ReconcileCursor { topic: self.topic.clone(), cursor: Some(cursor) });
-        self.link.send(out, self.edits, false).map_err(|f| {
+        // What is committed meanwhile is counted as it goes, and a failed emitter is noticed.
+        self.link.send(out, self.edits, false).and_then(|()| self.link.look()).map_err(|f| {
             self.failure = Some(f);
             EngineError::Outlet
         })
