@@ -1,9 +1,9 @@
 //! Streaming: WAL that is there already, read as fast as it goes.
 
+use crate::Options;
 use crate::measure::{self, Measured};
 use crate::report::Report;
 use crate::source::{self, Database, Project};
-use crate::Options;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
@@ -180,7 +180,12 @@ impl Shape {
         }
         for c in 0..2 {
             let avro = r#"{"type": "long", "logicalType": "timestamp-micros"}"#;
-            columns.push((format!("z{c}"), "timestamptz", "'2026-01-01 00:00:00+00'::timestamptz + n * interval '1 second'", avro));
+            columns.push((
+                format!("z{c}"),
+                "timestamptz",
+                "'2026-01-01 00:00:00+00'::timestamptz + n * interval '1 second'",
+                avro,
+            ));
         }
         columns.push(("f".to_owned(), "boolean", "n % 2 = 0", r#""boolean""#));
         columns
@@ -199,7 +204,9 @@ impl Shape {
     /// INSERTs the rows `from` to `to`.
     pub fn insert(self, from: &str, to: &str) -> String {
         let values = match self {
-            Shape::Narrow => "n, (n % 100)::int, (ARRAY['open', 'paid', 'sent'])[n % 3 + 1], (n % 100000) * 0.25".to_owned(),
+            Shape::Narrow => {
+                "n, (n % 100)::int, (ARRAY['open', 'paid', 'sent'])[n % 3 + 1], (n % 100000) * 0.25".to_owned()
+            }
             Shape::Wide => {
                 let values: Vec<&str> = Shape::wide_columns().iter().map(|(_, _, v, _)| *v).collect();
                 format!("n, {}", values.join(", "))
@@ -229,7 +236,8 @@ impl Shape {
     }
 
     pub fn contract(self) -> String {
-        let fields: Vec<String> = self.columns().iter().map(|(n, t)| format!(r#"{{"name": "{n}", "type": {t}}}"#)).collect();
+        let fields: Vec<String> =
+            self.columns().iter().map(|(n, t)| format!(r#"{{"name": "{n}", "type": {t}}}"#)).collect();
         format!(r#"{{"type": "record", "name": "Row", "namespace": "bench", "fields": [{}]}}"#, fields.join(", "))
     }
 }

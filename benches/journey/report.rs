@@ -148,7 +148,9 @@ impl Report {
     pub fn write(&self) {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/benchmarks.md");
         let old = std::fs::read_to_string(path).unwrap_or_else(|_| format!("{BEGIN}\n{END}\n"));
-        let (Some(begin), Some(end)) = (old.find(BEGIN), old.find(END)) else { panic!("{path} has no {BEGIN} … {END}") };
+        let (Some(begin), Some(end)) = (old.find(BEGIN), old.find(END)) else {
+            panic!("{path} has no {BEGIN} … {END}")
+        };
         let new = format!("{}\n{}{}", &old[..begin + BEGIN.len()], self.text(), &old[end..]);
         std::fs::write(path, new).expect("docs/benchmarks.md");
     }
@@ -161,11 +163,19 @@ fn output(command: &str, arguments: &[&str]) -> String {
 
 fn machine() -> String {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu.lines().find_map(|l| l.strip_prefix("model name")).map(|l| l.trim_start_matches(['\t', ' ', ':'])).unwrap_or("?");
+    let model = cpu
+        .lines()
+        .find_map(|l| l.strip_prefix("model name"))
+        .map(|l| l.trim_start_matches(['\t', ' ', ':']))
+        .unwrap_or("?");
     let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let kib: u64 = memory.split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    format!("{cores} cores ({model}), {} GiB, {}", kib.div_ceil(1 << 20), output("postgres", &["--version"]).replace("postgres (PostgreSQL)", "PostgreSQL"))
+    format!(
+        "{cores} cores ({model}), {} GiB, {}",
+        kib.div_ceil(1 << 20),
+        output("postgres", &["--version"]).replace("postgres (PostgreSQL)", "PostgreSQL")
+    )
 }
 
 fn load_average() -> String {

@@ -41,7 +41,10 @@ impl Database {
     }
 
     pub fn slot_pid(&mut self, slot: &str) -> Option<u32> {
-        let rows = self.client.query("SELECT active_pid FROM pg_replication_slots WHERE slot_name = $1", &[&slot]).expect("slots");
+        let rows = self
+            .client
+            .query("SELECT active_pid FROM pg_replication_slots WHERE slot_name = $1", &[&slot])
+            .expect("slots");
         rows.first().and_then(|r| r.get::<_, Option<i32>>(0)).map(|p| p as u32)
     }
 
@@ -62,7 +65,8 @@ fn admin() -> Client {
 impl Drop for Database {
     fn drop(&mut self) {
         let mut admin = admin();
-        let slots = admin.query("SELECT slot_name::text, active_pid FROM pg_replication_slots WHERE database = $1", &[&self.name]);
+        let slots = admin
+            .query("SELECT slot_name::text, active_pid FROM pg_replication_slots WHERE database = $1", &[&self.name]);
         for row in slots.unwrap_or_default() {
             let slot: String = row.get(0);
             if let Some(pid) = row.get::<_, Option<i32>>(1) {
@@ -139,7 +143,20 @@ impl Project {
 /// `pg_recvlogical` over TCP to /dev/null.
 pub fn recvlogical(database: &str, slot: &str, publication: &str, until: &str) -> Child {
     Command::new("pg_recvlogical")
-        .args(["-h", &part("host"), "-p", &part("port"), "-U", &part("user"), "-d", database, "--slot", slot, "--start", "--no-loop"])
+        .args([
+            "-h",
+            &part("host"),
+            "-p",
+            &part("port"),
+            "-U",
+            &part("user"),
+            "-d",
+            database,
+            "--slot",
+            slot,
+            "--start",
+            "--no-loop",
+        ])
         .args(["-o", "proto_version=1", "-o", &format!("publication_names={publication}"), "-o", "messages=true"])
         .args(["--endpos", until, "-f", "/dev/null"])
         .stdin(Stdio::null())

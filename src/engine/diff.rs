@@ -44,7 +44,11 @@ pub struct Transform {
 pub enum OnError {
     Halt,
     /// The key keeps its last good value; `held` has the keys, `topic` gets the record.
-    DeadLetter { topic: TopicId, partitions: i32, held: SpaceId },
+    DeadLetter {
+        topic: TopicId,
+        partitions: i32,
+        held: SpaceId,
+    },
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,6 +75,7 @@ pub(super) struct Scratch {
     came: Vec<(Box<[u8]>, Result<Box<[u8]>, RowError>)>,
     held: Vec<HeldChange>,
     info: Option<CommitInfo>,
+    stamp: Option<Stamp>,
     first: usize,
     arena_first: usize,
     seq: u64,
@@ -81,14 +86,12 @@ pub(super) struct Scratch {
 impl Scratch {
     pub fn begin(&mut self, info: &CommitInfo, mode: Mode, first: usize) {
         self.info = Some(*info);
+        self.stamp = Some(Stamp::new(info));
         self.first = first;
         self.arena_first = usize::MAX;
         self.seq = 0;
         self.part = 0;
-        self.skip = match mode {
-            Mode::Emit { skip } => skip,
-            Mode::Replay => 0,
-        };
+        self.skip = mode.skip();
         self.held.clear();
     }
 
@@ -126,6 +129,7 @@ impl Scratch {
             return Ok(());
         }
         let info = self.info.expect("begin was called");
+        let stamp = self.stamp.expect("begin was called");
         if self.arena_first == usize::MAX {
             self.arena_first = out.arena.len();
         }
@@ -138,8 +142,24 @@ impl Scratch {
             self.first = out.records.len();
             self.arena_first = out.arena.len();
         }
-        push(out, topic, partitions, key, value, &info, seq, Origin::Stream);
+        push(out, topic, partitions, key, value, &stamp, seq, Origin::Stream);
         Ok(())
+    }
+}
+
+/// What all records of a source transaction have in common.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stamp {
+    pub end_lsn: EndLsn,
+    xid: u32,
+    /// Milliseconds since 1970, never in the future.
+    timestamp: i64,
+}
+
+impl Stamp {
+    pub fn new(info: &CommitInfo) -> Stamp {
+        let millis = (info.commit_time + clock::POSTGRES_EPOCH_MICROS) / 1000;
+        Stamp { end_lsn: info.end_lsn, xid: info.xid, timestamp: millis.min(clock::now_millis()) }
     }
 }
 
@@ -151,7 +171,7 @@ pub(super) fn push(
     partitions: i32,
     key: &[u8],
     value: Option<&[u8]>,
-    info: &CommitInfo,
+    stamp: &Stamp,
     seq: u64,
     origin: Origin,
 ) {
@@ -162,17 +182,16 @@ pub(super) fn push(
     };
     let key_at = append(key);
     let value_at = value.map(&mut append);
-    let millis = (info.commit_time + clock::POSTGRES_EPOCH_MICROS) / 1000;
     out.records.push(OutputRecord {
         topic,
         partition: partition(key, partitions as u32),
         key: key_at,
         value: value_at,
-        timestamp: millis.min(clock::now_millis()),
-        lsn: info.end_lsn.0,
+        timestamp: stamp.timestamp,
+        lsn: stamp.end_lsn.0,
         seq,
         origin,
-        xid: info.xid,
+        xid: stamp.xid,
         part: None,
     });
 }

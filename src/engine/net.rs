@@ -184,7 +184,13 @@ impl Net {
     }
 
     /// All rows of the table are gone, or, with `leaf`, those of the leaf that `r` stands for.
-    pub fn truncate(&mut self, r: &Resolved<'_>, leaf: bool, state: &mut State, info: &CommitInfo) -> Result<(), EngineError> {
+    pub fn truncate(
+        &mut self,
+        r: &Resolved<'_>,
+        leaf: bool,
+        state: &mut State,
+        info: &CommitInfo,
+    ) -> Result<(), EngineError> {
         let Identity::Key { space, .. } = r.table.identity else {
             if leaf {
                 return Err(EngineError::LeafTruncated { table: r.table.name.clone(), lsn: info.end_lsn });
@@ -301,7 +307,13 @@ impl Net {
     }
 
     /// The row's image in `self.image`; unchanged TOAST values come from `old`.
-    fn image(&mut self, r: &Resolved<'_>, row: &[Cell<'_>], old: Option<&[u8]>, info: &CommitInfo) -> Result<(), EngineError> {
+    fn image(
+        &mut self,
+        r: &Resolved<'_>,
+        row: &[Cell<'_>],
+        old: Option<&[u8]>,
+        info: &CommitInfo,
+    ) -> Result<(), EngineError> {
         self.image.clear();
         if !row.contains(&Cell::Unchanged) {
             image::write(row.iter().map(text), &mut self.image);
@@ -312,13 +324,17 @@ impl Net {
             let filled = row.iter().zip(values).map(|(c, old)| if *c == Cell::Unchanged { old } else { text(c) });
             image::write(filled, &mut self.image);
         }
-        if r.table.partitioned {
-            image::write([Some(r.leaf_text().as_bytes())], &mut self.image);
-        }
+        r.write_leaf(&mut self.image);
         Ok(())
     }
 
-    fn key_of(&mut self, r: &Resolved<'_>, row: &[Cell<'_>], columns: &[usize], info: &CommitInfo) -> Result<(), EngineError> {
+    fn key_of(
+        &mut self,
+        r: &Resolved<'_>,
+        row: &[Cell<'_>],
+        columns: &[usize],
+        info: &CommitInfo,
+    ) -> Result<(), EngineError> {
         self.key.clear();
         if columns.iter().any(|&c| !matches!(row[c], Cell::Text(_))) {
             return Err(incomplete(r, "a value of its replica identity", info));
