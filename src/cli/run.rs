@@ -65,7 +65,8 @@ pub fn run(args: &Args, run: &args::Run, log: &LogLevel) -> Exit {
 
 /// A bridge as the configuration and the command line want it.
 pub fn bridge(config: Config, shared: Arc<Shared>, run: &args::Run) -> Bridge {
-    let words: BTreeSet<String> = config.reconcile.approve.iter().chain(&run.approve).map(ToString::to_string).collect();
+    let words: BTreeSet<String> =
+        config.reconcile.approve.iter().chain(&run.approve).map(ToString::to_string).collect();
     let heal_gaps = config.reconcile.gap == Gap::Heal;
     Bridge {
         shared,

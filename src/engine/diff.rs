@@ -65,6 +65,9 @@ enum Side {
     Hash(u128),
 }
 
+/// A topic key, and what is to stand under it now.
+type Came = (Box<[u8]>, Result<Box<[u8]>, RowError>);
+
 #[derive(Default)]
 pub(super) struct Scratch {
     before: Rendered,
@@ -72,7 +75,7 @@ pub(super) struct Scratch {
     gone: HashMap<Box<[u8]>, Side, Xxh3DefaultBuilder>,
     /// Keys of `gone` in the order of their rows, so that a replay writes the same records in the same order.
     gone_order: Vec<Box<[u8]>>,
-    came: Vec<(Box<[u8]>, Result<Box<[u8]>, RowError>)>,
+    came: Vec<Came>,
     held: Vec<HeldChange>,
     info: Option<CommitInfo>,
     stamp: Option<Stamp>,
@@ -373,7 +376,7 @@ fn merge(
     Ok(())
 }
 
-fn duplicate(came: &[(Box<[u8]>, Result<Box<[u8]>, RowError>)]) -> Option<&[u8]> {
+fn duplicate(came: &[Came]) -> Option<&[u8]> {
     if came.len() < 2 {
         return None;
     }

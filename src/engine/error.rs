@@ -15,7 +15,9 @@ pub enum EngineError {
     MissingRow { table: QualifiedName, op: &'static str, lsn: EndLsn },
     #[error("gap: INSERT of a row of {table} that is there already, in the transaction that ends at {lsn}")]
     DoubleRow { table: QualifiedName, lsn: EndLsn },
-    #[error("the server sent a change of relation {oid} without describing it first, in the transaction that ends at {lsn}")]
+    #[error(
+        "the server sent a change of relation {oid} without describing it first, in the transaction that ends at {lsn}"
+    )]
     UnknownRelation { oid: Oid, lsn: EndLsn },
     #[error("a tuple of {table} has {cells} columns, at least {expected} were announced")]
     ShortTuple { table: QualifiedName, cells: usize, expected: usize },

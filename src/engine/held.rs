@@ -4,8 +4,8 @@ use crate::encode::RowError;
 use crate::lsn::EndLsn;
 use crate::state::{SpaceId, State};
 
-use super::diff::{OnError, Transform};
 use super::EngineError;
+use super::diff::{OnError, Transform};
 
 /// What the topic holds under a held key: the hash of its body, or nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

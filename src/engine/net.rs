@@ -34,6 +34,8 @@ pub(super) struct TableNet {
     pub truncated: bool,
 }
 
+pub(super) type KeyAndImage = (Box<[u8]>, Box<[u8]>);
+
 pub(super) struct NetRow {
     /// Identity of a stored row; empty for FULL.
     pub key: Box<[u8]>,
@@ -218,7 +220,7 @@ impl Net {
                 row.after = None;
             }
         }
-        let mut rows: Vec<(Box<[u8]>, Box<[u8]>)> = Vec::new();
+        let mut rows: Vec<KeyAndImage> = Vec::new();
         let mut damaged = None;
         state.scan(space, b"", |key, image| {
             match ours(image) {

@@ -16,6 +16,7 @@ use crate::state::{SpaceId, State};
 
 use super::diff::{Stamp, key_of, key_text, push, render_image};
 use super::held::{self, Held, HeldChange};
+use super::net::KeyAndImage;
 use super::{Engine, EngineError, OnError};
 
 /// One transform's reconcile.
@@ -60,7 +61,7 @@ pub fn upserts(
     let mut rendered = Rendered::default();
     let stamp = Stamp::new(info);
     loop {
-        let mut rows: Vec<(Box<[u8]>, Box<[u8]>)> = Vec::with_capacity(CHUNK_ROWS);
+        let mut rows: Vec<KeyAndImage> = Vec::with_capacity(CHUNK_ROWS);
         state.scan(task.rows, &from, |key, image| {
             rows.push((key.into(), image.into()));
             if rows.len() == CHUNK_ROWS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -149,7 +149,7 @@ impl<'e> Resolved<'e> {
         if info.end_lsn <= table.loaded_at {
             return Ok(None);
         }
-        let map = map.as_ref().ok_or_else(|| EngineError::UnknownRelation { oid, lsn: info.end_lsn })?;
+        let map = map.as_ref().ok_or(EngineError::UnknownRelation { oid, lsn: info.end_lsn })?;
         match &map.places {
             Ok(places) => Ok(Some(Resolved { index, table, oid, places })),
             Err(drift) => Err(EngineError::Drift {

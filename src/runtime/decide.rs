@@ -28,8 +28,12 @@ pub enum Slot {
     Absent,
     /// Ends with the connection; every start makes one.
     Temporary,
-    Usable { confirmed: EndLsn },
-    Lost { reason: String },
+    Usable {
+        confirmed: EndLsn,
+    },
+    Lost {
+        reason: String,
+    },
 }
 
 /// A transform of the project.
@@ -82,7 +86,9 @@ pub struct Decision {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TableNeed {
     /// Rows as of this LSN are there, later changes are in or will be replayed.
-    Have { loaded_at: EndLsn },
+    Have {
+        loaded_at: EndLsn,
+    },
     Load,
     /// Nothing is kept and nothing is reconciled from it.
     Nothing,
@@ -105,7 +111,9 @@ pub enum Reason {
 /// The start stops here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    #[error("the database's system identifier is {now}, the progress in Kafka is of {before}: this is another database")]
+    #[error(
+        "the database's system identifier is {now}, the progress in Kafka is of {before}: this is another database"
+    )]
     OtherSource { before: String, now: String, word: String },
     #[error("the WAL has a gap: {what}; progress stands at {progress}")]
     Gap { what: String, progress: EndLsn, word: String },
@@ -161,7 +169,9 @@ pub fn decide(
         .map(|t| {
             let kept = meta.tables.iter().find(|k| k.oid == t.oid && k.layout == t.layout && t.stored)?;
             match kept.status {
-                TableStatus::Loaded(lsn) if state_usable && !source.changed_tables.contains(&t.name) => Some(EndLsn::new(lsn)),
+                TableStatus::Loaded(lsn) if state_usable && !source.changed_tables.contains(&t.name) => {
+                    Some(EndLsn::new(lsn))
+                }
                 _ => None,
             }
         })
@@ -169,7 +179,11 @@ pub fn decide(
 
     let reason = |t: &Wanted| -> Option<Reason> {
         if gap || source.slot == Slot::Temporary {
-            return Some(if emitted.is_some_and(|p| p.topics.contains_key(&t.topic)) { Reason::Gap } else { Reason::New });
+            return Some(if emitted.is_some_and(|p| p.topics.contains_key(&t.topic)) {
+                Reason::Gap
+            } else {
+                Reason::New
+            });
         }
         let Some(known) = emitted.and_then(|p| p.topics.get(&t.topic)) else { return Some(Reason::New) };
         if emitted.is_some_and(|p| p.cursor.as_ref().is_some_and(|c| c.reconcile.contains_key(&t.topic))) {

@@ -41,7 +41,9 @@ pub enum Failure {
     Secret(#[from] SecretError),
     #[error(transparent)]
     Refused(#[from] Refusal),
-    #[error("a reconcile of {topic} would write {tombstones} tombstones over {alive} live keys; max_tombstones allows {allowed}")]
+    #[error(
+        "a reconcile of {topic} would write {tombstones} tombstones over {alive} live keys; max_tombstones allows {allowed}"
+    )]
     Fuse { topic: String, alive: u64, tombstones: u64, allowed: u64, word: String },
     #[error("topic {topic} holds records that this bridge's progress does not know")]
     Adopt { topic: String, word: String },
@@ -99,7 +101,9 @@ impl Failure {
                 true => Retry,
                 false => Stop(Exit::Configuration),
             },
-            Failure::Load(LoadError::Connection { source, .. } | LoadError::Table { source, .. }) => capture_verdict(source),
+            Failure::Load(LoadError::Connection { source, .. } | LoadError::Table { source, .. }) => {
+                capture_verdict(source)
+            }
             Failure::Load(e) => match e.is_transient() {
                 true => Retry,
                 false => Stop(Exit::Halted),

@@ -42,7 +42,12 @@ impl Link {
 
     /// Hands `out` over and leaves an empty batch at the same position in its place. Waits for room.
     pub fn send(&mut self, out: &mut OutputBatch, edits: &mut Vec<Edit>, alone: bool) -> Result<(), Failure> {
-        let next = OutputBatch { end_lsn: out.end_lsn, commit_time: out.commit_time, xid: out.xid, ..self.emitter.empty_batch() };
+        let next = OutputBatch {
+            end_lsn: out.end_lsn,
+            commit_time: out.commit_time,
+            xid: out.xid,
+            ..self.emitter.empty_batch()
+        };
         self.sent = self.sent.max(out.end_lsn);
         let output = std::mem::replace(out, next);
         let progress = ProgressUpdate { edits: std::mem::take(edits) };

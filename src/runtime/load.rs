@@ -1,6 +1,6 @@
 //! Loads: tables' rows under one snapshot, into spaces of the state.
 
-use crate::capture::snapshot::{LoadTable, Limits, Loader};
+use crate::capture::snapshot::{Limits, LoadTable, Loader};
 use crate::capture::{self, publication};
 use crate::lsn::EndLsn;
 use crate::metrics::Metrics;
@@ -137,7 +137,12 @@ fn copy(
 
 fn tell(blockers: &[publication::Blocker]) {
     for b in blockers {
-        tracing::warn!(pid = b.pid, prepared = b.prepared, role = b.role, seconds = b.running_seconds, "the load waits for an older transaction");
+        tracing::warn!(
+            pid = b.pid,
+            prepared = b.prepared,
+            role = b.role,
+            seconds = b.running_seconds,
+            "the load waits for an older transaction"
+        );
     }
 }
-

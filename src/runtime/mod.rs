@@ -7,6 +7,7 @@
 pub mod codes;
 pub mod decide;
 pub mod failure;
+mod fingerprint;
 mod fuse;
 mod idle;
 mod link;
@@ -114,7 +115,13 @@ fn key_schema_changed(d: &Definition, before: Option<i32>, now: Option<i32>) -> 
     let text = |id: Option<i32>| id.map_or("a string key".to_owned(), |id| format!("key schema {id}"));
     Diagnostic::error(
         codes::KEY_SCHEMA_CHANGED,
-        format!("topic {} holds keys under {}, the transform {} now has {}", d.topic, text(before), d.file.name, text(now)),
+        format!(
+            "topic {} holds keys under {}, the transform {} now has {}",
+            d.topic,
+            text(before),
+            d.file.name,
+            text(now)
+        ),
     )
     .help("key bytes of an entity never change: take the key back as it was, or write to a new topic")
 }

@@ -25,7 +25,13 @@ pub fn postgres(config: &Config) -> Result<capture::Options, Failure> {
 
 /// Where unqualified tables of transforms are looked up.
 pub fn search_path(config: &Config) -> Vec<String> {
-    config.postgres.search_path.split(',').map(|s| s.trim().trim_matches('"').to_owned()).filter(|s| !s.is_empty()).collect()
+    config
+        .postgres
+        .search_path
+        .split(',')
+        .map(|s| s.trim().trim_matches('"').to_owned())
+        .filter(|s| !s.is_empty())
+        .collect()
 }
 
 pub fn registry(config: &Config) -> Result<registry::ClientOptions, Failure> {
@@ -60,13 +66,18 @@ pub fn topic_mode(config: &Config) -> topics::Mode {
 
 pub fn emit(config: &Config, project: &Project) -> Result<emit::Options, Failure> {
     let mut options = kafka(config)?;
-    let target = |d: &super::project::Definition| Topic { name: d.topic.clone(), transform: d.file.name.clone(), kind: Kind::Entity };
+    let target = |d: &super::project::Definition| Topic {
+        name: d.topic.clone(),
+        transform: d.file.name.clone(),
+        kind: Kind::Entity,
+    };
     options.topics = project.definitions.iter().map(target).collect();
     for d in project.definitions.iter().filter(|d| d.on_error == OnError::DeadLetter) {
         let name = format!("{}.dead-letter", d.topic);
         options.topics.push(Topic { name, transform: d.file.name.clone(), kind: Kind::DeadLetter });
     }
-    options.max_record = project.definitions.iter().map(|d| d.file.header.max_record as u32).max().unwrap_or(options.max_record);
+    options.max_record =
+        project.definitions.iter().map(|d| d.file.header.max_record as u32).max().unwrap_or(options.max_record);
     Ok(options)
 }
 

@@ -154,8 +154,9 @@ impl Pipeline<'_> {
         if self.barrier.as_ref().is_some_and(|b| info.end_lsn > b.at) {
             reconcile::run(self)?;
         }
-        if info.end_lsn <= self.state.applied() && info.end_lsn <= self.replay_to {
-            // The server goes back to where it was told, which may lie before what the state has.
+        if info.end_lsn <= self.state.applied() {
+            // The server goes back to where it was told, which may lie before what the state has; and the state is
+            // never ahead of Kafka.
             return Ok(());
         }
         let resumed = self.resume.filter(|(end, _)| *end == info.end_lsn).map(|(_, done)| done);

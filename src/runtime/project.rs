@@ -187,7 +187,8 @@ fn table_uses(definitions: &[Definition], catalogue: &Catalogue, findings: &mut 
             Identity::Full => None,
             Identity::Columns(names) => {
                 for c in table.columns.iter().filter(|c| names.contains(&c.name)) {
-                    let used = UsedColumn { name: c.name.clone(), attnum: c.attnum, ty: c.ty.clone(), not_null: c.not_null };
+                    let used =
+                        UsedColumn { name: c.name.clone(), attnum: c.attnum, ty: c.ty.clone(), not_null: c.not_null };
                     columns.entry(c.attnum).or_insert(used);
                 }
                 let place = |n: &String| columns.values().position(|c| c.name == *n);
@@ -195,8 +196,13 @@ fn table_uses(definitions: &[Definition], catalogue: &Catalogue, findings: &mut 
             }
             Identity::None => {
                 findings.push(
-                    Diagnostic::error(crate::capture::catalogue_codes::NO_IDENTITY, format!("{name} has no replica identity: once it is published, its UPDATEs and DELETEs would fail"))
-                        .help(format!("give it a primary key, or run ALTER TABLE {name} REPLICA IDENTITY FULL")),
+                    Diagnostic::error(
+                        crate::capture::catalogue_codes::NO_IDENTITY,
+                        format!(
+                            "{name} has no replica identity: once it is published, its UPDATEs and DELETEs would fail"
+                        ),
+                    )
+                    .help(format!("give it a primary key, or run ALTER TABLE {name} REPLICA IDENTITY FULL")),
                 );
                 continue;
             }
@@ -236,8 +242,14 @@ impl TableUse {
     /// `pg_attribute`'s types of the columns, as the fingerprints have them.
     pub fn types(&self, prints: &Fingerprints) -> Vec<(u32, i32)> {
         let name = &self.table.name;
-        let found = prints.tables.iter().find(|t| t.schema == name.schema && t.name == name.name).and_then(|t| t.found.as_ref());
-        let of = |c: &UsedColumn| found.and_then(|f| f.columns.get(&c.name)).map_or((0, -1), |(_, oid, typmod)| (*oid, *typmod));
+        let found = prints
+            .tables
+            .iter()
+            .find(|t| t.schema == name.schema && t.name == name.name)
+            .and_then(|t| t.found.as_ref());
+        let of = |c: &UsedColumn| {
+            found.and_then(|f| f.columns.get(&c.name)).map_or((0, -1), |(_, oid, typmod)| (*oid, *typmod))
+        };
         self.columns.iter().map(of).collect()
     }
 

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use crate::change::CommitInfo;
 use crate::clock;
 use crate::emit::{self, Edit};
-use crate::encode::body_of;
 use crate::encode::avro::Record;
+use crate::encode::body_of;
 use crate::encode::readback::{Readback, ReadbackError, body_hash};
 use crate::engine::reconcile::{self as engine, Steps, Summary, Task};
 use crate::engine::{EngineError, OnError, Transform};
@@ -64,7 +64,8 @@ pub fn run(p: &mut Pipeline<'_>) -> Result<(), Failure> {
     }
     for t in &barrier.topics {
         let topic = p.engine.transforms[t.transform].topic_name.clone();
-        p.edits.push(Edit::ReconcileCursor { topic, cursor: Some(serde_json::json!({ "lsn": barrier.at.to_string() })) });
+        p.edits
+            .push(Edit::ReconcileCursor { topic, cursor: Some(serde_json::json!({ "lsn": barrier.at.to_string() })) });
     }
     p.link.send(&mut p.out, &mut p.edits, true)?;
     p.link.drain()?;
@@ -82,7 +83,13 @@ pub fn run(p: &mut Pipeline<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn topic(p: &mut Pipeline<'_>, barrier: &Barrier, t: &TopicTask, info: &CommitInfo, seq: &mut u64) -> Result<(), Failure> {
+fn topic(
+    p: &mut Pipeline<'_>,
+    barrier: &Barrier,
+    t: &TopicTask,
+    info: &CommitInfo,
+    seq: &mut u64,
+) -> Result<(), Failure> {
     let name = p.engine.transforms[t.transform].name.clone();
     let topic = p.engine.transforms[t.transform].topic_name.clone();
     p.state.clear(t.live)?;
@@ -95,7 +102,16 @@ fn topic(p: &mut Pipeline<'_>, barrier: &Barrier, t: &TopicTask, info: &CommitIn
     let roots = p.state.approximate_len(t.rows)?;
     tracing::info!(transform = name, topic, live_keys = alive, roots, lsn = %barrier.at, "reconcile begins");
     p.shared.reconciling(&name, roots);
-    let mut steps = Committing { link: &mut p.link, edits: &mut p.edits, shared: p.shared.clone(), roots, topic: topic.clone(), name: name.clone(), at: barrier.at, failure: None };
+    let mut steps = Committing {
+        link: &mut p.link,
+        edits: &mut p.edits,
+        shared: p.shared.clone(),
+        roots,
+        topic: topic.clone(),
+        name: name.clone(),
+        at: barrier.at,
+        failure: None,
+    };
     let result = (|| -> Result<(Summary, u64), EngineError> {
         let summary = engine::upserts(&mut p.engine, task, info, seq, p.state, &mut p.out, &mut steps)?;
         let left = engine::left_over(task, p.state)?;
@@ -176,7 +192,11 @@ fn read_live(
 }
 
 /// The live keys of a topic with the hashes of their bodies, in the order of keys.
-pub fn live_keys(options: &emit::Options, transform: &Transform, f: &mut dyn FnMut(&[u8], u128)) -> Result<(), Failure> {
+pub fn live_keys(
+    options: &emit::Options,
+    transform: &Transform,
+    f: &mut dyn FnMut(&[u8], u128),
+) -> Result<(), Failure> {
     let mut live: BTreeMap<Box<[u8]>, u128> = BTreeMap::new();
     emit::readback::read(
         options,

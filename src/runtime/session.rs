@@ -35,7 +35,7 @@ use super::project::{self, Project};
 use super::reconcile::{Barrier, TopicTask};
 use super::shared::{Shared, TopicStatus};
 use super::watch::{Watch, Watched};
-use super::{Until, options};
+use super::{Until, fingerprint, options};
 
 /// What outlives a session.
 pub struct Bridge {
@@ -103,7 +103,8 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
     state.forget_pending();
     let columns = project.columns_used();
     let prints = capture::watch::read(&mut sql, &config.postgres.publication, &columns)?;
-    let source = look_at_source(&config, &pg, &mut sql, &system, progress.as_ref(), &prints)?;
+    let kept = state.meta().fingerprints.as_ref();
+    let source = look_at_source(&config, &pg, &mut sql, &system, progress.as_ref(), &prints, kept)?;
     let layouts: Vec<String> = project.tables.iter().map(|t| t.layout(&prints)).collect();
     let wanted_tables: Vec<WantedTable> = project
         .tables
@@ -190,6 +191,10 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
     }
     // Taken after all that we changed ourselves.
     let prints = capture::watch::read(&mut sql, &config.postgres.publication, &columns)?;
+    let whole = serde_json::to_value(&prints).ok();
+    if state.meta().fingerprints != whole {
+        state.update_meta(|m| m.fingerprints = whole)?;
+    }
     for need in &decision.tables {
         if let TableNeed::Have { loaded_at } = need {
             barrier_at = barrier_at.max(*loaded_at);
@@ -197,7 +202,8 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
     }
 
     // The engine.
-    let (engine, tables_at) = build_engine(&config, &project, &decision, &loaded, &prints, &context, state, &found, barrier_at)?;
+    let (engine, tables_at) =
+        build_engine(&config, &project, &decision, &loaded, &prints, &context, state, &found, barrier_at)?;
     let reconciling = decision.reconcile.iter().any(Option::is_some);
     let live = decision.reconcile.iter().any(Option::is_none);
     let replay_to = if decision.rebase { EndLsn::ZERO } else { at };
@@ -254,7 +260,11 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
         resume: progress.as_ref().and_then(|p| p.cursor.as_ref()?.transaction.as_ref()).and_then(read_cursor),
         barrier,
         until,
-        limits: Limits { batch_bytes: 1 << 20, batch_records: config.commit.max_records as usize, pending_bytes: memory / 4 },
+        limits: Limits {
+            batch_bytes: 1 << 20,
+            batch_records: config.commit.max_records as usize,
+            pending_bytes: memory / 4,
+        },
         out: OutputBatch { end_lsn: if decision.rebase { EndLsn::ZERO } else { at }, ..OutputBatch::default() },
         edits,
         idle: IdlePolicy::new(Instant::now()),
@@ -300,10 +310,8 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
     shared.well();
     shared.metrics.source_connected(true);
     shared.metrics.slot_held(true);
-    let mut assembler = Assembler::new(AssembleOptions {
-        spill_above: memory / 4,
-        spill_directory: config.bridge.state_dir.clone(),
-    });
+    let mut assembler =
+        Assembler::new(AssembleOptions { spill_above: memory / 4, spill_directory: config.bridge.state_dir.clone() });
     let ended = pipeline.run(&mut stream, &mut assembler);
     shared.metrics.source_connected(false);
     let ended = ended?;
@@ -418,6 +426,7 @@ fn look_at_source(
     system: &timeline::System,
     progress: Option<&Progress>,
     prints: &Fingerprints,
+    kept: Option<&serde_json::Value>,
 ) -> Result<Source, Failure> {
     let mut source = Source {
         system_identifier: system.identifier.to_string(),
@@ -444,17 +453,12 @@ fn look_at_source(
             source.diverged = Some(p.end_lsn);
         }
     }
-    if let Ok(old) = serde_json::from_value::<Fingerprints>(p.fingerprints.clone()) {
-        for finding in capture::watch::compare(&old, prints) {
-            match (finding.consequence, finding.table) {
-                (capture::watch::Consequence::TableGap, Some(table)) => {
-                    tracing::warn!(table = %table, "{}", finding.diagnostic.message);
-                    source.changed_tables.insert(table.to_string());
-                }
-                _ => source.publication_changed = Some(finding.diagnostic.message),
-            }
-        }
+    let changed = fingerprint::changed(&p.fingerprints, kept, prints);
+    for message in &changed.messages {
+        tracing::warn!("{message}");
     }
+    source.changed_tables = changed.tables;
+    source.publication_changed = changed.publication;
     Ok(source)
 }
 
@@ -469,7 +473,11 @@ fn adopt(
     for (d, reason) in project.definitions.iter().zip(&decision.reconcile) {
         let known = progress.is_some_and(|p| p.topics.contains_key(&d.topic));
         let word = format!("adopt:{}", d.topic);
-        if reason.is_some() && !known && !approvals.words.contains(&word) && !emit::readback::is_empty(options, &d.topic)? {
+        if reason.is_some()
+            && !known
+            && !approvals.words.contains(&word)
+            && !emit::readback::is_empty(options, &d.topic)?
+        {
             return Err(Failure::Adopt { topic: d.topic.clone(), word });
         }
     }
@@ -526,7 +534,7 @@ fn claim(
         if shared.shutdown() {
             return Err(Failure::ShutDown);
         }
-        if steps % 25 == 0 {
+        if steps.is_multiple_of(25) {
             if let Some(newest) = emit::newer_generation(emit_options, generation)? {
                 let newest = Box::new(newest);
                 return Err(Failure::Emit(emit::EmitError::Superseded { ours: generation, newest }));
@@ -535,7 +543,12 @@ fn claim(
             let rows = sql.query(&format!(
                 "SELECT pg_terminate_backend(pid) AS ended FROM pg_stat_activity WHERE pid = {pid} AND application_name = {name}"
             ))?;
-            tracing::warn!(slot = config.postgres.slot, pid, ours = !rows.is_empty(), "the slot is held by another connection");
+            tracing::warn!(
+                slot = config.postgres.slot,
+                pid,
+                ours = !rows.is_empty(),
+                "the slot is held by another connection"
+            );
             shared.is(BridgeState::WaitingSlot);
         }
         steps += 1;
@@ -545,7 +558,8 @@ fn claim(
 
 /// The server forwards silently to where the slot is: past the start there is a gap.
 fn forwarded(sql: &mut Connection, config: &Config, wanted: EndLsn) -> Result<(), Failure> {
-    let confirmed = slot::read(sql, &config.postgres.slot)?.and_then(|s| s.confirmed_flush).map_or(EndLsn::ZERO, EndLsn);
+    let confirmed =
+        slot::read(sql, &config.postgres.slot)?.and_then(|s| s.confirmed_flush).map_or(EndLsn::ZERO, EndLsn);
     if confirmed > wanted {
         return Err(Failure::Forwarded { slot: config.postgres.slot.clone(), confirmed, wanted });
     }
@@ -554,7 +568,8 @@ fn forwarded(sql: &mut Connection, config: &Config, wanted: EndLsn) -> Result<()
 
 /// Rows of tables that no transform reads any more, or in another layout, go.
 fn drop_unused(state: &mut State, wanted: &[WantedTable]) -> Result<(), Failure> {
-    let of_use = |t: &crate::state::TableState| wanted.iter().any(|w| w.stored && w.oid == t.oid && w.layout == t.layout);
+    let of_use =
+        |t: &crate::state::TableState| wanted.iter().any(|w| w.stored && w.oid == t.oid && w.layout == t.layout);
     let gone: Vec<SpaceId> = state.meta().tables.iter().filter(|t| !of_use(t)).map(|t| SpaceId(t.space)).collect();
     if gone.is_empty() {
         return Ok(());
@@ -627,7 +642,8 @@ fn build_engine(
             }
         };
         let columns = &tables[table].columns;
-        let slots = d.plan.sources[0].columns.iter().filter_map(|c| columns.iter().position(|t| t.name == c.name)).collect();
+        let slots =
+            d.plan.sources[0].columns.iter().filter_map(|c| columns.iter().position(|t| t.name == c.name)).collect();
         let key_columns = d.plan.key.iter().map(|&k| d.plan.outputs[k].name.clone()).collect();
         transforms.push(engine::Transform {
             name: d.file.name.clone(),
@@ -645,7 +661,8 @@ fn build_engine(
             counts: engine::Counts::default(),
         });
     }
-    let limits = SplitLimits { records: config.commit.split_records as usize, bytes: config.commit.split_bytes as usize };
+    let limits =
+        SplitLimits { records: config.commit.split_records as usize, bytes: config.commit.split_bytes as usize };
     Ok((Engine::new(tables, transforms, limits), tables_at))
 }
 
@@ -731,7 +748,7 @@ fn progress_edits(
         edits.push(Edit::ForgetTopic { topic: topic.clone() });
         edits.push(Edit::ForgetTransform { topic: topic.clone() });
     }
-    edits.push(Edit::Fingerprints(serde_json::to_value(prints).unwrap_or_default()));
+    edits.push(Edit::Fingerprints(fingerprint::compact(prints)));
     edits
 }
 

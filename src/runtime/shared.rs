@@ -270,8 +270,7 @@ impl Shared {
         };
         let event = json!({ "at": now(), "event": "problem", "code": d.code.to_string(), "message": d.message });
         push(&mut inner, event);
-        inner.problem =
-            Some(Problem { code: d.code.to_string(), message: d.message, help: d.help, since, retrying });
+        inner.problem = Some(Problem { code: d.code.to_string(), message: d.message, help: d.help, since, retrying });
     }
 
     pub fn well(&self) {

@@ -38,7 +38,8 @@ impl Watch {
     pub fn start(watched: Watched, shared: Arc<Shared>) -> std::io::Result<Watch> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let thread = std::thread::Builder::new().name("watch".into()).spawn(move || run(&watched, &shared, &stopped))?;
+        let thread =
+            std::thread::Builder::new().name("watch".into()).spawn(move || run(&watched, &shared, &stopped))?;
         Ok(Watch { stop, thread: Some(thread) })
     }
 }
@@ -63,7 +64,7 @@ fn run(w: &Watched, shared: &Shared, stop: &AtomicBool) {
             conn = None;
         }
         looks += 1;
-        if looks % PROGRESS_EVERY == 0
+        if looks.is_multiple_of(PROGRESS_EVERY)
             && let Ok(Some(newest)) = emit::newer_generation(&w.emit_options, w.generation)
         {
             let newest = Box::new(newest);

@@ -8,6 +8,9 @@ use super::SpaceId;
 
 type Map = HashMap<Box<[u8]>, Option<Box<[u8]>>, Xxh3DefaultBuilder>;
 
+/// A key of a space and its value, or that it is gone.
+pub(super) type Entry<B> = (SpaceId, B, Option<B>);
+
 #[derive(Default)]
 pub(super) struct Layer {
     spaces: HashMap<SpaceId, Map>,
@@ -45,17 +48,14 @@ impl Layer {
         self.bytes
     }
 
-    pub fn sorted(&self) -> Vec<(SpaceId, &[u8], Option<&[u8]>)> {
-        let mut all: Vec<_> = self
-            .spaces
-            .iter()
-            .flat_map(|(s, m)| m.iter().map(move |(k, v)| (*s, k.as_ref(), v.as_deref())))
-            .collect();
+    pub fn sorted(&self) -> Vec<Entry<&[u8]>> {
+        let mut all: Vec<_> =
+            self.spaces.iter().flat_map(|(s, m)| m.iter().map(move |(k, v)| (*s, k.as_ref(), v.as_deref()))).collect();
         all.sort_unstable_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
         all
     }
 
-    pub fn into_entries(self) -> impl Iterator<Item = (SpaceId, Box<[u8]>, Option<Box<[u8]>>)> {
+    pub fn into_entries(self) -> impl Iterator<Item = Entry<Box<[u8]>>> {
         self.spaces.into_iter().flat_map(|(s, m)| m.into_iter().map(move |(k, v)| (s, k, v)))
     }
 

@@ -95,7 +95,15 @@ impl State {
         let meta = Meta::load(&disk, dir, bridge)?;
         let writer = Writer::start(disk.clone());
         let applied = meta.durable();
-        Ok(State { disk, meta, pending: Layer::default(), applied, frozen: None, cache: RowCache::new(limits.cache_bytes), writer })
+        Ok(State {
+            disk,
+            meta,
+            pending: Layer::default(),
+            applied,
+            frozen: None,
+            cache: RowCache::new(limits.cache_bytes),
+            writer,
+        })
     }
 
     /// What is on disk: every source transaction up to here, none after it.
@@ -366,7 +374,9 @@ impl Writer {
         let body = move || {
             for job in inbox {
                 let lsn = job.meta.durable();
+                crate::failpoints::hit("before_state");
                 let result = write(&disk, &job).map(|()| lsn);
+                crate::failpoints::hit("state_written");
                 // The layer is let go before the answer, so that the owner can take it apart.
                 drop(job);
                 if outbox.send(result).is_err() {

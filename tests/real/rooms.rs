@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 /// A library and the only places under `src` that may name it.
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("rdkafka", &["emit", "cli/demo"]),
-    ("sqlparser", &["transform/parse", "transform/source"]),
     ("apache_avro", &["encode", "registry"]),
     ("fjall", &["state/disk"]),
     ("postgres_protocol", &["capture"]),
     ("rustls", &["capture", "registry"]),
     ("ureq", &["registry"]),
-    ("axum", &["http", "cli/demo"]),
+    ("axum", &["http", "registry/memory", "cli/demo"]),
     ("clap", &["cli"]),
     ("prometheus", &["metrics"]),
     ("noida_db", &["cli/demo"]),
@@ -25,8 +24,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("config", &["runtime", "cli"]),
     ("runtime", &["cli"]),
     ("cli", &["main"]),
-    ("emit", &["runtime", "cli", "state", "confirm", "reconcile"]),
-    ("capture", &["runtime", "cli", "confirm", "reconcile"]),
+    ("emit", &["runtime", "cli", "state", "confirm"]),
+    ("capture", &["runtime", "cli", "confirm"]),
+    ("engine", &["runtime", "cli"]),
 ];
 
 const VOCABULARY: &[&str] = &["catalogue", "change", "datum", "diagnostic", "lsn", "record", "relation", "row"];

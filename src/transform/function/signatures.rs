@@ -196,9 +196,11 @@ mod tests {
         for ours in implemented().filter(|f| f.eval.is_ok()) {
             let same = |f: &&Function| index(f.kind) == index(ours.kind) && f.name == ours.name && f.args == ours.args;
             let Some(theirs) = server.iter().find(same) else { continue };
+            // A SQL function that the planner inlines: its cast to timestamp may fail before a NULL field counts.
+            let strict = theirs.strict && !(ours.name == "date_part" && ours.args == [Arg::Text, Arg::Date]);
             let differ = ours.kind != theirs.kind
                 || ours.returns != theirs.returns
-                || ours.strict != theirs.strict
+                || ours.strict != strict
                 || ours.volatility != theirs.volatility;
             if differ {
                 wrong.push(format!(
