@@ -14,6 +14,7 @@ mod fuse;
 mod idle;
 mod link;
 mod load;
+mod measure;
 pub mod options;
 mod pipeline;
 pub mod preview;

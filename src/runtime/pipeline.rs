@@ -24,6 +24,7 @@ use super::counting::Counting;
 use super::failure::{Exit, Failure, Verdict};
 use super::idle::IdlePolicy;
 use super::link::Link;
+use super::measure;
 use super::reconcile::{self, Barrier};
 use super::shared::Shared;
 
@@ -273,6 +274,9 @@ impl Pipeline<'_> {
     }
 
     fn told(&self, durable: Durable) {
+        if measure::discards() {
+            return;
+        }
         confirm(&self.feedback, durable);
         self.shared.confirmed(durable.lsn());
     }
