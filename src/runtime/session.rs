@@ -307,8 +307,10 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
     let ended = ended?;
     bridge.reconcile.clear();
     shared.is(BridgeState::Draining);
-    pipeline.shut_down()?;
+    pipeline.drain()?;
+    // The slot hears the last position before anything else can take its time.
     stream.stop();
+    pipeline.finish();
     Ok(ended)
 }
 
