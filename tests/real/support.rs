@@ -305,7 +305,9 @@ impl Project {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pgspine"));
+        // By hand, another build of the program.
+        let program = std::env::var("PGSPINE_TEST_PROGRAM");
+        let mut command = Command::new(program.as_deref().unwrap_or(env!("CARGO_BIN_EXE_pgspine")));
         command.args(arguments).current_dir(self.dir()).stdin(Stdio::null());
         command
     }
