@@ -52,6 +52,10 @@ pub struct SplitLimits {
     pub bytes: usize,
 }
 
+impl SplitLimits {
+    const NONE: SplitLimits = SplitLimits { records: usize::MAX, bytes: usize::MAX };
+}
+
 /// Where the parts of a transaction beyond the split limits go, and where live keys come from for a TRUNCATE of a table
 /// that is not stored.
 pub trait Outlet {
@@ -111,12 +115,11 @@ impl Engine {
         outlet: &mut dyn Outlet,
     ) -> Result<(), EngineError> {
         let info = tx.info;
-        let (records, arena) = (out.records.len(), out.arena.len());
+        self.diff.mark(out);
         let result = self.apply_inner(tx, &info, mode, state, out, outlet);
         self.net.clear();
         if result.is_err() {
-            out.records.truncate(records);
-            out.arena.truncate(arena);
+            self.diff.take_back(out);
         }
         result
     }
@@ -159,18 +162,30 @@ impl Engine {
                 Change::Message { .. } => Ok(()),
             }
         })?;
-        self.diff.begin(info, mode, out.records.len());
-        if let Mode::Emit { .. } = mode {
-            for i in 0..self.transforms.len() {
-                let transform = &mut self.transforms[i];
-                if info.end_lsn <= transform.live_from {
-                    continue;
-                }
-                let table = &self.tables[transform.table];
-                diff::transform(transform, table, &self.net, &mut self.diff, &self.limits, state, out, outlet)?;
+        let emits = matches!(mode, Mode::Emit { .. });
+        let mut limits = self.limits;
+        // What is alive is read back before anything of this transaction is in `out`, and then nothing of it may go out
+        // early: a second reading would see its own parts.
+        let mut alive = HashMap::new();
+        for (i, t) in self.transforms.iter().enumerate().filter(|(_, t)| info.end_lsn > t.live_from) {
+            if emits && self.net.table(t.table).is_some_and(|n| n.truncated) {
+                let mut keys = Vec::new();
+                outlet.live_keys(out, t, &mut |key, hash| keys.push((key.into(), hash)))?;
+                alive.insert(i, keys);
+                limits = SplitLimits::NONE;
             }
-            self.diff.finish(out);
         }
+        self.diff.begin(info, mode, out);
+        for (i, transform) in self.transforms.iter_mut().enumerate() {
+            // In a replay the records are in Kafka; held keys are state, and follow.
+            if info.end_lsn <= transform.live_from || (!emits && transform.on_error == OnError::Halt) {
+                continue;
+            }
+            let table = &self.tables[transform.table];
+            let alive = alive.remove(&i).unwrap_or_default();
+            diff::transform(transform, table, &self.net, alive, &mut self.diff, &limits, state, out, outlet)?;
+        }
+        self.diff.finish(out);
         self.net.store(&self.tables, state);
         self.diff.store_held(state);
         state.advance(info.end_lsn);
