@@ -22,6 +22,7 @@ mod function_text;
 mod golden_recorder;
 mod process;
 mod registry;
+mod restart_kafka;
 mod restart_postgres;
 mod restart_registry;
 mod rooms;

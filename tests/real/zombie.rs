@@ -85,6 +85,28 @@ fn stopped_with_records_in_hand() {
 }
 
 #[test]
+fn stopped_within_the_first_load() {
+    at_point("zombie_load_row", "load_row:10");
+}
+
+/// Its transaction outlives its time, and the broker says the same as to a zombie; but nobody has taken over.
+#[test]
+#[ignore = "the time of a transaction is a minute: by hand"]
+fn a_long_sleep_alone_is_no_end() {
+    let mut shop = Shop::new("long_sleep", 40, "");
+    let environment = [("PGSPINE_FAILPOINT", "before_commit:6"), ("PGSPINE_FAILPOINT_SIGNAL", "STOP")];
+    let mut process = shop.project.spawn(&["run"], &environment);
+    shop.work_until(Duration::from_secs(60), || process.log().contains("stopped").then_some(()));
+    let end = std::time::Instant::now() + Duration::from_secs(80);
+    shop.work_until(Duration::from_secs(90), || (std::time::Instant::now() > end).then_some(()));
+    process.signal(libc::SIGCONT);
+    shop.work(5);
+    shop.wait_confirmed(&mut process, Duration::from_secs(90));
+    assert_eq!(process.stop(), 0, "{}", process.log());
+    eprintln!("{:?}\n{}", shop.oracle.verify(), process.log());
+}
+
+#[test]
 fn stopped_within_a_reconcile() {
     at_point("zombie_reconcile", "reconcile_step:2");
 }
