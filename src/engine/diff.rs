@@ -82,7 +82,6 @@ pub(super) struct Scratch {
     arena_first: usize,
     seq: u64,
     skip: u64,
-    replay: bool,
     part: u32,
 }
 
@@ -98,7 +97,6 @@ impl Scratch {
             // Whatever it is, Kafka has it.
             Mode::Replay => u64::MAX,
         };
-        self.replay = mode == Mode::Replay;
         self.held.clear();
     }
 
@@ -210,10 +208,9 @@ pub(super) fn transform(
                 order.push(key.into());
             }
         };
-        // A replay finds the topic as it is after the transaction; what it needs are the held keys, and those are here.
-        if !s.replay {
-            outlet.live_keys(out, t, &mut note)?;
-        }
+        // A replay finds the topic as it was left at its end. That is enough: nothing is emitted, and of a key that is held
+        // to the end the topic has the last good value.
+        outlet.live_keys(out, t, &mut note)?;
         if let OnError::DeadLetter { held, .. } = t.on_error {
             state.scan(held, b"", |key, _| {
                 note(key, 0);
