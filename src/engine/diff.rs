@@ -1,6 +1,7 @@
 //! From what happened to rows to what the topic must hear: both sides rendered, merged by topic key, compared.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::{Xxh3DefaultBuilder, xxh3_128};
@@ -79,22 +80,33 @@ pub(super) struct Scratch {
     held: Vec<HeldChange>,
     info: Option<CommitInfo>,
     first: usize,
-    arena_first: usize,
+    arena_begin: usize,
     seq: u64,
     skip: u64,
     part: u32,
 }
 
 impl Scratch {
-    pub fn begin(&mut self, info: &CommitInfo, mode: Mode, first: usize) {
+    /// Nothing of the next transaction is in `out`.
+    pub fn mark(&mut self, out: &OutputBatch) {
+        self.first = out.records.len();
+        self.arena_begin = out.arena.len();
+    }
+
+    /// The transaction has failed: what of it has not gone out is taken back.
+    pub fn take_back(&mut self, out: &mut OutputBatch) {
+        out.records.truncate(self.first);
+        out.arena.truncate(self.arena_begin);
+        self.held.clear();
+    }
+
+    pub fn begin(&mut self, info: &CommitInfo, mode: Mode, out: &OutputBatch) {
         self.info = Some(*info);
-        self.first = first;
-        self.arena_first = usize::MAX;
+        self.mark(out);
         self.seq = 0;
         self.part = 0;
         self.skip = match mode {
             Mode::Emit { skip } => skip,
-            // Whatever it is, Kafka has it.
             Mode::Replay => u64::MAX,
         };
         self.held.clear();
@@ -134,17 +146,13 @@ impl Scratch {
             return Ok(());
         }
         let info = self.info.expect("begin was called");
-        if self.arena_first == usize::MAX {
-            self.arena_first = out.arena.len();
-        }
-        if out.records.len() - self.first >= limits.records || out.arena.len() - self.arena_first >= limits.bytes {
+        if out.records.len() - self.first >= limits.records || out.arena.len() - self.arena_begin >= limits.bytes {
             self.part += 1;
             for r in &mut out.records[self.first..] {
                 r.part = Some((self.part, false));
             }
             outlet.part(out, self.first, &info, seq)?;
-            self.first = out.records.len();
-            self.arena_first = out.arena.len();
+            self.mark(out);
         }
         push(out, topic, partitions, key, value, &info, seq, Origin::Stream);
         Ok(())
@@ -191,6 +199,7 @@ pub(super) fn transform(
     t: &mut Transform,
     table: &Table,
     net: &Net,
+    alive: Vec<(Box<[u8]>, u128)>,
     s: &mut Scratch,
     limits: &SplitLimits,
     state: &mut State,
@@ -202,23 +211,18 @@ pub(super) fn transform(
     s.gone_order.clear();
     s.came.clear();
     if rows.truncated {
-        let (gone, order) = (&mut s.gone, &mut s.gone_order);
-        let mut note = |key: &[u8], hash| {
-            if gone.insert(key.into(), Side::Hash(hash)).is_none() {
-                order.push(key.into());
-            }
-        };
-        // A replay finds the topic as it was left at its end. That is enough: nothing is emitted, and of a key that is held
-        // to the end the topic has the last good value.
-        outlet.live_keys(out, t, &mut note)?;
+        for (key, hash) in alive {
+            s.note_gone(&key, Side::Hash(hash));
+        }
+        // Held keys whose topic holds nothing are not among the living, but their rows are gone as well.
         if let OnError::DeadLetter { held, .. } = t.on_error {
             state.scan(held, b"", |key, _| {
-                note(key, 0);
-                std::ops::ControlFlow::Continue(())
+                if !s.gone.contains_key(key) {
+                    s.note_gone(key, Side::Hash(0));
+                }
+                ControlFlow::Continue(())
             })?;
         }
-        // The records before this transaction are on their way; those of this one begin here.
-        s.first = s.first.min(out.records.len());
     }
     for row in &rows.rows {
         row_change(t, table, row, s, limits, out, outlet)?;

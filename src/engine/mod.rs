@@ -52,6 +52,10 @@ pub struct SplitLimits {
     pub bytes: usize,
 }
 
+impl SplitLimits {
+    const NONE: SplitLimits = SplitLimits { records: usize::MAX, bytes: usize::MAX };
+}
+
 /// Where the parts of a transaction beyond the split limits go, and where live keys come from for a TRUNCATE of a table
 /// that is not stored.
 pub trait Outlet {
@@ -111,12 +115,11 @@ impl Engine {
         outlet: &mut dyn Outlet,
     ) -> Result<(), EngineError> {
         let info = tx.info;
-        let (records, arena) = (out.records.len(), out.arena.len());
+        self.diff.mark(out);
         let result = self.apply_inner(tx, &info, mode, state, out, outlet);
         self.net.clear();
         if result.is_err() {
-            out.records.truncate(records);
-            out.arena.truncate(arena);
+            self.diff.take_back(out);
         }
         result
     }
@@ -159,15 +162,31 @@ impl Engine {
                 Change::Message { .. } => Ok(()),
             }
         })?;
-        self.diff.begin(info, mode, out.records.len());
-        for transform in &mut self.transforms {
-            // In a replay only held keys are followed: they stand in the state, which Kafka is ahead of.
-            let idle = mode == Mode::Replay && transform.on_error == OnError::Halt;
-            if idle || info.end_lsn <= transform.live_from {
+        let emits = matches!(mode, Mode::Emit { .. });
+        let mut limits = self.limits;
+        // What is alive is read back before anything of this transaction is in `out`, and then nothing of it may go out
+        // early: a second reading would see its own parts.
+        let mut alive = HashMap::new();
+        for (i, t) in self.transforms.iter().enumerate().filter(|(_, t)| info.end_lsn > t.live_from) {
+            // A replay that follows held keys finds the topic as it was left at its end. That is enough: nothing is emitted,
+            // and of a key that is held to the end the topic has the last good value.
+            let looks = emits || t.on_error != OnError::Halt;
+            if looks && self.net.table(t.table).is_some_and(|n| n.truncated) {
+                let mut keys = Vec::new();
+                outlet.live_keys(out, t, &mut |key, hash| keys.push((key.into(), hash)))?;
+                alive.insert(i, keys);
+                limits = SplitLimits::NONE;
+            }
+        }
+        self.diff.begin(info, mode, out);
+        for (i, transform) in self.transforms.iter_mut().enumerate() {
+            // In a replay the records are in Kafka; held keys are state, and follow.
+            if info.end_lsn <= transform.live_from || (!emits && transform.on_error == OnError::Halt) {
                 continue;
             }
             let table = &self.tables[transform.table];
-            diff::transform(transform, table, &self.net, &mut self.diff, &self.limits, state, out, outlet)?;
+            let alive = alive.remove(&i).unwrap_or_default();
+            diff::transform(transform, table, &self.net, alive, &mut self.diff, &limits, state, out, outlet)?;
         }
         self.diff.finish(out);
         self.net.store(&self.tables, state);

@@ -12,7 +12,6 @@ use crate::capture::publication::{self, Facts};
 use crate::capture::stream::{self, StreamOptions};
 use crate::capture::watch::Fingerprints;
 use crate::capture::{self, Connection, Mode, connect, slot, timeline};
-use crate::catalogue::QualifiedName;
 use crate::config::{self, Config, PublicationColumns};
 use crate::emit::{self, Edit, Emitter, Progress, Session, TopicProgress, TransformRecord, topics};
 use crate::engine::{self, Engine, SplitLimits};
@@ -35,7 +34,7 @@ use super::project::{self, Project};
 use super::reconcile::{Barrier, TopicTask};
 use super::shared::{Shared, TopicStatus};
 use super::watch::{Watch, Watched};
-use super::{Until, options};
+use super::{Until, fingerprint, options};
 
 /// What outlives a session.
 pub struct Bridge {
@@ -103,7 +102,8 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
     state.forget_pending();
     let columns = project.columns_used();
     let prints = capture::watch::read(&mut sql, &config.postgres.publication, &columns)?;
-    let source = look_at_source(&config, &pg, &mut sql, &system, progress.as_ref(), &prints)?;
+    let kept = state.meta().fingerprints.as_ref();
+    let source = look_at_source(&config, &pg, &mut sql, &system, progress.as_ref(), &prints, kept)?;
     let layouts: Vec<String> = project.tables.iter().map(|t| t.layout(&prints)).collect();
     let wanted_tables: Vec<WantedTable> = project
         .tables
@@ -190,6 +190,10 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
     }
     // Taken after all that we changed ourselves.
     let prints = capture::watch::read(&mut sql, &config.postgres.publication, &columns)?;
+    let whole = serde_json::to_value(&prints).ok();
+    if state.meta().fingerprints != whole {
+        state.update_meta(|m| m.fingerprints = whole)?;
+    }
     for need in &decision.tables {
         if let TableNeed::Have { loaded_at } = need {
             barrier_at = barrier_at.max(*loaded_at);
@@ -427,6 +431,7 @@ fn look_at_source(
     system: &timeline::System,
     progress: Option<&Progress>,
     prints: &Fingerprints,
+    kept: Option<&serde_json::Value>,
 ) -> Result<Source, Failure> {
     let mut source = Source {
         system_identifier: system.identifier.to_string(),
@@ -453,26 +458,12 @@ fn look_at_source(
             source.diverged = Some(p.end_lsn);
         }
     }
-    if let Ok(old) = serde_json::from_value::<Fingerprints>(p.fingerprints.clone()) {
-        for finding in capture::watch::compare(&old, prints) {
-            match (finding.consequence, finding.table) {
-                (capture::watch::Consequence::TableGap, Some(table)) => {
-                    tracing::warn!(table = %table, "{}", finding.diagnostic.message);
-                    source.changed_tables.insert(table.to_string());
-                }
-                _ => source.publication_changed = Some(finding.diagnostic.message),
-            }
-        }
-        // Columns that are used for the first time: WAL from before may not have them, for no transform of the table.
-        for now in &prints.tables {
-            let before = old.tables.iter().find(|t| (&t.schema, &t.name) == (&now.schema, &now.name));
-            if let Some((before, now_found)) = before.and_then(|b| b.found.as_ref()).zip(now.found.as_ref())
-                && now_found.columns.keys().any(|c| !before.columns.contains_key(c))
-            {
-                source.changed_tables.insert(QualifiedName::new(&now.schema, &now.name).to_string());
-            }
-        }
+    let changed = fingerprint::changed(&p.fingerprints, kept, prints);
+    for message in &changed.messages {
+        tracing::warn!("{message}");
     }
+    source.changed_tables = changed.tables;
+    source.publication_changed = changed.publication;
     Ok(source)
 }
 
@@ -770,7 +761,7 @@ fn progress_edits(
         edits.push(Edit::ForgetTopic { topic: topic.clone() });
         edits.push(Edit::ForgetTransform { topic: topic.clone() });
     }
-    edits.push(Edit::Fingerprints(serde_json::to_value(prints).unwrap_or_default()));
+    edits.push(Edit::Fingerprints(fingerprint::compact(prints)));
     edits
 }
 

@@ -1,12 +1,15 @@
 //! Tests against real services: one binary, one file per theme. `make test` starts the services and names them in the
 //! environment.
 
+mod oracle;
 mod support;
 
 mod capture_catalogue;
 mod capture_server;
 mod capture_stream;
 mod codes;
+mod crash;
+mod crash_points;
 mod dead_letter;
 mod differential;
 mod emit_topics;
