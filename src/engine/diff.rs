@@ -94,7 +94,7 @@ impl Scratch {
         self.part = 0;
         self.skip = match mode {
             Mode::Emit { skip } => skip,
-            Mode::Replay => 0,
+            Mode::Replay => u64::MAX,
         };
         self.held.clear();
     }
@@ -184,12 +184,24 @@ pub(super) fn push(
     });
 }
 
-/// Renders every row that the transaction changed, for one transform.
+/// What is alive in a topic: keys with the hashes of their bodies.
+pub(super) type LiveKeys = Vec<(Box<[u8]>, u128)>;
+
+/// Reads the topic of a transform back, before anything of the transaction is written.
+pub(super) fn live_keys(t: &Transform, out: &mut OutputBatch, outlet: &mut dyn Outlet) -> Result<LiveKeys, EngineError> {
+    let mut keys = LiveKeys::new();
+    outlet.live_keys(out, t, &mut |key, hash| keys.push((key.into(), hash)))?;
+    Ok(keys)
+}
+
+/// Renders every row that the transaction changed, for one transform. `live` is there when its table was truncated and
+/// is not stored.
 #[allow(clippy::too_many_arguments)]
 pub(super) fn transform(
     t: &mut Transform,
     table: &Table,
     net: &Net,
+    live: Option<LiveKeys>,
     s: &mut Scratch,
     limits: &SplitLimits,
     state: &mut State,
@@ -200,14 +212,12 @@ pub(super) fn transform(
     s.gone.clear();
     s.gone_order.clear();
     s.came.clear();
-    if rows.truncated {
-        let (gone, order) = (&mut s.gone, &mut s.gone_order);
-        outlet.live_keys(out, t, &mut |key, hash| {
-            order.push(key.into());
-            gone.insert(key.into(), Side::Hash(hash));
-        })?;
-        // The records before this transaction are on their way; those of this one begin here.
-        s.first = s.first.min(out.records.len());
+    if let Some(live) = live {
+        for (key, hash) in live {
+            s.gone.insert(key.clone(), Side::Hash(hash));
+            s.gone_order.push(key);
+        }
+        held::forget(t, state, &mut s.held)?;
     }
     for row in &rows.rows {
         row_change(t, table, row, s, limits, out, outlet)?;

@@ -115,6 +115,10 @@ impl Engine {
         let result = self.apply_inner(tx, &info, mode, state, out, outlet);
         self.net.clear();
         if result.is_err() {
+            // What was there before may have left meanwhile, for a read-back or with a part.
+            let ours = |r: &crate::record::OutputRecord| r.lsn == info.end_lsn.0 && r.origin == crate::record::Origin::Stream;
+            let records = records.min(out.records.iter().position(ours).unwrap_or(usize::MAX));
+            let arena = out.records.get(records).map_or(arena.min(out.arena.len()), |r| r.key.start as usize);
             out.records.truncate(records);
             out.arena.truncate(arena);
         }
@@ -159,18 +163,25 @@ impl Engine {
                 Change::Message { .. } => Ok(()),
             }
         })?;
-        self.diff.begin(info, mode, out.records.len());
-        if let Mode::Emit { .. } = mode {
-            for i in 0..self.transforms.len() {
-                let transform = &mut self.transforms[i];
-                if info.end_lsn <= transform.live_from {
-                    continue;
-                }
-                let table = &self.tables[transform.table];
-                diff::transform(transform, table, &self.net, &mut self.diff, &self.limits, state, out, outlet)?;
-            }
-            self.diff.finish(out);
+        // A replay emits nothing, but which keys are held has to be found again.
+        let wanted = |t: &Transform| {
+            info.end_lsn > t.live_from && (matches!(mode, Mode::Emit { .. }) || t.on_error != OnError::Halt)
+        };
+        // To read a topic back, what came before has to leave: nothing of this transaction may be among it.
+        let mut live: Vec<Option<diff::LiveKeys>> = Vec::new();
+        for t in &self.transforms {
+            let truncated = wanted(t) && self.net.table(t.table).is_some_and(|n| n.truncated);
+            live.push(if truncated { Some(diff::live_keys(t, out, outlet)?) } else { None });
         }
+        self.diff.begin(info, mode, out.records.len());
+        for (transform, live) in self.transforms.iter_mut().zip(live) {
+            if !wanted(transform) {
+                continue;
+            }
+            let table = &self.tables[transform.table];
+            diff::transform(transform, table, &self.net, live, &mut self.diff, &self.limits, state, out, outlet)?;
+        }
+        self.diff.finish(out);
         self.net.store(&self.tables, state);
         self.diff.store_held(state);
         state.advance(info.end_lsn);
