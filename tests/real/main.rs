@@ -17,6 +17,7 @@ mod function_oracle;
 mod function_text;
 mod golden_recorder;
 mod process;
+mod random;
 mod registry;
 mod rooms;
 mod transform_expression;
