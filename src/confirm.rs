@@ -11,4 +11,5 @@ use crate::state::Durable;
 pub fn confirm(feedback: &Feedback, durable: Durable) {
     failpoints::hit("before_confirm");
     feedback.confirm(durable.lsn());
+    failpoints::hit("confirmed");
 }

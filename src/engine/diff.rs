@@ -1,6 +1,7 @@
 //! From what happened to rows to what the topic must hear: both sides rendered, merged by topic key, compared.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::{Xxh3DefaultBuilder, xxh3_128};
@@ -79,21 +80,34 @@ pub(super) struct Scratch {
     held: Vec<HeldChange>,
     info: Option<CommitInfo>,
     first: usize,
-    arena_first: usize,
+    arena_begin: usize,
     seq: u64,
     skip: u64,
     part: u32,
 }
 
 impl Scratch {
-    pub fn begin(&mut self, info: &CommitInfo, mode: Mode, first: usize) {
+    /// Nothing of the next transaction is in `out`.
+    pub fn mark(&mut self, out: &OutputBatch) {
+        self.first = out.records.len();
+        self.arena_begin = out.arena.len();
+    }
+
+    /// The transaction has failed: what of it has not gone out is taken back.
+    pub fn take_back(&mut self, out: &mut OutputBatch) {
+        out.records.truncate(self.first);
+        out.arena.truncate(self.arena_begin);
+        self.held.clear();
+    }
+
+    pub fn begin(&mut self, info: &CommitInfo, mode: Mode, out: &OutputBatch) {
         self.info = Some(*info);
-        self.first = first;
-        self.arena_first = usize::MAX;
+        self.mark(out);
         self.seq = 0;
         self.part = 0;
         self.skip = match mode {
             Mode::Emit { skip } => skip,
+            // Whatever it is, Kafka has it.
             Mode::Replay => u64::MAX,
         };
         self.held.clear();
@@ -133,17 +147,13 @@ impl Scratch {
             return Ok(());
         }
         let info = self.info.expect("begin was called");
-        if self.arena_first == usize::MAX {
-            self.arena_first = out.arena.len();
-        }
-        if out.records.len() - self.first >= limits.records || out.arena.len() - self.arena_first >= limits.bytes {
+        if out.records.len() - self.first >= limits.records || out.arena.len() - self.arena_begin >= limits.bytes {
             self.part += 1;
             for r in &mut out.records[self.first..] {
                 r.part = Some((self.part, false));
             }
             outlet.part(out, self.first, &info, seq)?;
-            self.first = out.records.len();
-            self.arena_first = out.arena.len();
+            self.mark(out);
         }
         push(out, topic, partitions, key, value, &info, seq, Origin::Stream);
         Ok(())
@@ -184,24 +194,13 @@ pub(super) fn push(
     });
 }
 
-/// What is alive in a topic: keys with the hashes of their bodies.
-pub(super) type LiveKeys = Vec<(Box<[u8]>, u128)>;
-
-/// Reads the topic of a transform back, before anything of the transaction is written.
-pub(super) fn live_keys(t: &Transform, out: &mut OutputBatch, outlet: &mut dyn Outlet) -> Result<LiveKeys, EngineError> {
-    let mut keys = LiveKeys::new();
-    outlet.live_keys(out, t, &mut |key, hash| keys.push((key.into(), hash)))?;
-    Ok(keys)
-}
-
-/// Renders every row that the transaction changed, for one transform. `live` is there when its table was truncated and
-/// is not stored.
+/// Renders every row that the transaction changed, for one transform.
 #[allow(clippy::too_many_arguments)]
 pub(super) fn transform(
     t: &mut Transform,
     table: &Table,
     net: &Net,
-    live: Option<LiveKeys>,
+    alive: Vec<(Box<[u8]>, u128)>,
     s: &mut Scratch,
     limits: &SplitLimits,
     state: &mut State,
@@ -212,12 +211,19 @@ pub(super) fn transform(
     s.gone.clear();
     s.gone_order.clear();
     s.came.clear();
-    if let Some(live) = live {
-        for (key, hash) in live {
-            s.gone.insert(key.clone(), Side::Hash(hash));
-            s.gone_order.push(key);
+    if rows.truncated {
+        for (key, hash) in alive {
+            s.note_gone(&key, Side::Hash(hash));
         }
-        held::forget(t, state, &mut s.held)?;
+        // Held keys whose topic holds nothing are not among the living, but their rows are gone as well.
+        if let OnError::DeadLetter { held, .. } = t.on_error {
+            state.scan(held, b"", |key, _| {
+                if !s.gone.contains_key(key) {
+                    s.note_gone(key, Side::Hash(0));
+                }
+                ControlFlow::Continue(())
+            })?;
+        }
     }
     for row in &rows.rows {
         row_change(t, table, row, s, limits, out, outlet)?;

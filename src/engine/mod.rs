@@ -52,6 +52,10 @@ pub struct SplitLimits {
     pub bytes: usize,
 }
 
+impl SplitLimits {
+    const NONE: SplitLimits = SplitLimits { records: usize::MAX, bytes: usize::MAX };
+}
+
 /// Where the parts of a transaction beyond the split limits go, and where live keys come from for a TRUNCATE of a table
 /// that is not stored.
 pub trait Outlet {
@@ -111,16 +115,11 @@ impl Engine {
         outlet: &mut dyn Outlet,
     ) -> Result<(), EngineError> {
         let info = tx.info;
-        let (records, arena) = (out.records.len(), out.arena.len());
+        self.diff.mark(out);
         let result = self.apply_inner(tx, &info, mode, state, out, outlet);
         self.net.clear();
         if result.is_err() {
-            // What was there before may have left meanwhile, for a read-back or with a part.
-            let ours = |r: &crate::record::OutputRecord| r.lsn == info.end_lsn.0 && r.origin == crate::record::Origin::Stream;
-            let records = records.min(out.records.iter().position(ours).unwrap_or(usize::MAX));
-            let arena = out.records.get(records).map_or(arena.min(out.arena.len()), |r| r.key.start as usize);
-            out.records.truncate(records);
-            out.arena.truncate(arena);
+            self.diff.take_back(out);
         }
         result
     }
@@ -163,23 +162,29 @@ impl Engine {
                 Change::Message { .. } => Ok(()),
             }
         })?;
-        // A replay emits nothing, but which keys are held has to be found again.
-        let wanted = |t: &Transform| {
-            info.end_lsn > t.live_from && (matches!(mode, Mode::Emit { .. }) || t.on_error != OnError::Halt)
-        };
-        // To read a topic back, what came before has to leave: nothing of this transaction may be among it.
-        let mut live: Vec<Option<diff::LiveKeys>> = Vec::new();
-        for t in &self.transforms {
-            let truncated = wanted(t) && self.net.table(t.table).is_some_and(|n| n.truncated);
-            live.push(if truncated { Some(diff::live_keys(t, out, outlet)?) } else { None });
+        let emits = matches!(mode, Mode::Emit { .. });
+        let mut limits = self.limits;
+        // What is alive is read back before anything of this transaction is in `out`, and then nothing of it may go out
+        // early: a second reading would see its own parts.
+        let mut alive = HashMap::new();
+        for (i, t) in self.transforms.iter().enumerate().filter(|(_, t)| info.end_lsn > t.live_from) {
+            // In a replay too: a key that is held from here on keeps what the topic holds.
+            if (emits || t.on_error != OnError::Halt) && self.net.table(t.table).is_some_and(|n| n.truncated) {
+                let mut keys = Vec::new();
+                outlet.live_keys(out, t, &mut |key, hash| keys.push((key.into(), hash)))?;
+                alive.insert(i, keys);
+                limits = SplitLimits::NONE;
+            }
         }
-        self.diff.begin(info, mode, out.records.len());
-        for (transform, live) in self.transforms.iter_mut().zip(live) {
-            if !wanted(transform) {
+        self.diff.begin(info, mode, out);
+        for (i, transform) in self.transforms.iter_mut().enumerate() {
+            // In a replay the records are in Kafka; held keys are state, and follow.
+            if info.end_lsn <= transform.live_from || (!emits && transform.on_error == OnError::Halt) {
                 continue;
             }
             let table = &self.tables[transform.table];
-            diff::transform(transform, table, &self.net, live, &mut self.diff, &self.limits, state, out, outlet)?;
+            let alive = alive.remove(&i).unwrap_or_default();
+            diff::transform(transform, table, &self.net, alive, &mut self.diff, &limits, state, out, outlet)?;
         }
         self.diff.finish(out);
         self.net.store(&self.tables, state);

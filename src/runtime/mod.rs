@@ -7,6 +7,7 @@
 pub mod codes;
 pub mod decide;
 pub mod failure;
+mod fingerprint;
 mod fuse;
 mod idle;
 mod link;
@@ -93,6 +94,10 @@ pub fn run(bridge: &mut Bridge) -> Exit {
                 tracing::warn!(code = %d.code, help = d.help, wait_ms = wait.as_millis() as u64, take_over = (verdict == Verdict::TakeOver), "{}", d.message);
                 shared.trouble(&failure, true);
                 shared.is(BridgeState::Starting);
+                if matches!(failure, Failure::State(_) | Failure::Engine(crate::engine::EngineError::State(_))) {
+                    // A store that has failed once trusts itself no more; opened anew it may.
+                    drop(bridge.state.take());
+                }
                 shared.wait(wait);
                 wait = (wait * 2).min(LONGEST_WAIT);
             }

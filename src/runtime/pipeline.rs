@@ -19,7 +19,7 @@ use crate::record::OutputBatch;
 use crate::registry;
 use crate::state::{Durable, State};
 
-use super::failure::Failure;
+use super::failure::{Exit, Failure, Verdict};
 use super::idle::IdlePolicy;
 use super::link::Link;
 use super::reconcile::{self, Barrier};
@@ -39,6 +39,8 @@ pub struct Pipeline<'a> {
     pub resume: Option<(EndLsn, u64)>,
     /// What has to be reconciled once the stream is there.
     pub barrier: Option<Barrier>,
+    /// The barrier is behind us.
+    pub reconciled: bool,
     pub until: Option<EndLsn>,
     pub limits: Limits,
     pub out: OutputBatch,
@@ -73,8 +75,21 @@ const FLUSH_EVERY: Duration = Duration::from_secs(1);
 const LOOK_AROUND: Duration = Duration::from_millis(20);
 
 impl Pipeline<'_> {
-    /// Reads until there is a reason to stop.
+    /// Reads until there is a reason to stop. Of a transaction that stops the bridge nothing goes out; what came before
+    /// it does.
     pub fn run(&mut self, stream: &mut Stream, assembler: &mut Assembler) -> Result<Ended, Failure> {
+        let ended = self.follow(stream, assembler);
+        if let Err(failure) = &ended
+            && matches!(failure.verdict(), Verdict::Stop(exit) if exit != Exit::Fenced)
+            && !matches!(failure, Failure::Emit(_) | Failure::State(_))
+            && let Err(e) = self.send().and_then(|()| self.link.drain()).and_then(|()| self.flush_state())
+        {
+            tracing::warn!(error = %e, "what came before the halt is not in Kafka yet: it comes again");
+        }
+        ended
+    }
+
+    fn follow(&mut self, stream: &mut Stream, assembler: &mut Assembler) -> Result<Ended, Failure> {
         let mut last_freeze = Instant::now();
         loop {
             if let Some(ended) = self.asked_to_end()? {
@@ -92,7 +107,12 @@ impl Pipeline<'_> {
             self.step_state(freeze)?;
             while self.state.pending_bytes() > self.limits.pending_bytes {
                 // Rows come faster than Kafka commits: the stream waits, not the memory.
-                self.send()?;
+                // Rows that no transform shows have no records: then the position goes by itself, or they would wait for ever.
+                if self.out.end_lsn > self.link.sent() {
+                    self.link.send(&mut self.out, &mut self.edits, false)?;
+                } else {
+                    self.send()?;
+                }
                 self.link.wait()?;
                 self.step_state(true)?;
             }
@@ -153,8 +173,9 @@ impl Pipeline<'_> {
         if self.barrier.as_ref().is_some_and(|b| info.end_lsn > b.at) {
             reconcile::run(self)?;
         }
-        if info.end_lsn <= self.state.applied() && info.end_lsn <= self.replay_to {
-            // The server goes back to where it was told, which may lie before what the state has.
+        if info.end_lsn <= self.state.applied() {
+            // The server goes back to where it was told, which may lie before what the state has; and the state is
+            // never ahead of Kafka.
             return Ok(());
         }
         let resumed = self.resume.filter(|(end, _)| *end == info.end_lsn).map(|(_, done)| done);

@@ -29,7 +29,7 @@ pub struct Definition {
     pub key: KeySchema,
     pub renderer: Arc<Renderer>,
     pub on_error: OnError,
-    /// Digest of SQL, contract, key schema and evaluator: what a topic's records were made by.
+    /// Digest of SQL, contract, key schema, `on_error` and evaluator: what a topic's records were made by.
     pub revision: String,
 }
 
@@ -147,7 +147,11 @@ fn define(config: &Config, file: TransformFile, catalogue: &Catalogue) -> Result
         None => file.header.on_error,
     };
     let key_part = key.text().unwrap_or("string");
-    let revision = digest(&[&file.text, contract.text(), key_part, &EVALUATOR.to_string()]);
+    let errors = match on_error {
+        OnError::Halt => "halt",
+        OnError::DeadLetter => "dead_letter",
+    };
+    let revision = digest(&[&file.text, contract.text(), key_part, errors, &EVALUATOR.to_string()]);
     Ok(Definition { file, topic, plan, contract, key, renderer, on_error, revision })
 }
 

@@ -34,7 +34,7 @@ use super::project::{self, Project};
 use super::reconcile::{Barrier, TopicTask};
 use super::shared::{Shared, TopicStatus};
 use super::watch::{Watch, Watched};
-use super::{Until, options};
+use super::{Until, fingerprint, options};
 
 /// What outlives a session.
 pub struct Bridge {
@@ -102,7 +102,8 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
     state.forget_pending();
     let columns = project.columns_used();
     let prints = capture::watch::read(&mut sql, &config.postgres.publication, &columns)?;
-    let source = look_at_source(&config, &pg, &mut sql, &system, progress.as_ref(), &prints)?;
+    let kept = state.meta().fingerprints.as_ref();
+    let source = look_at_source(&config, &pg, &mut sql, &system, progress.as_ref(), &prints, kept)?;
     let layouts: Vec<String> = project.tables.iter().map(|t| t.layout(&prints)).collect();
     let wanted_tables: Vec<WantedTable> = project
         .tables
@@ -189,10 +190,20 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
     }
     // Taken after all that we changed ourselves.
     let prints = capture::watch::read(&mut sql, &config.postgres.publication, &columns)?;
+    let whole = serde_json::to_value(&prints).ok();
+    if state.meta().fingerprints != whole {
+        state.update_meta(|m| m.fingerprints = whole)?;
+    }
     for need in &decision.tables {
         if let TableNeed::Have { loaded_at } = need {
             barrier_at = barrier_at.max(*loaded_at);
         }
+    }
+
+    // A reconcile goes to what the source says now, not to where the state stands: rows that were repaired since are seen,
+    // and a transaction that stopped the bridge lies behind it.
+    if decision.reconcile.iter().any(Option::is_some) {
+        barrier_at = barrier_at.max(EndLsn(system.flushed));
     }
 
     // The engine.
@@ -249,6 +260,7 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
         replay_to,
         resume: progress.as_ref().and_then(|p| p.cursor.as_ref()?.transaction.as_ref()).and_then(read_cursor),
         barrier,
+        reconciled: false,
         until,
         limits: Limits {
             batch_bytes: 1 << 20,
@@ -262,6 +274,7 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
     // Nothing lies between here and the barrier: no need to wait for the stream.
     if reconciling && !live && tables_at.iter().all(|&t| t == barrier_at) {
         super::reconcile::run(&mut pipeline)?;
+        bridge.reconcile.clear();
     }
 
     // The stream.
@@ -304,8 +317,11 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
         Assembler::new(AssembleOptions { spill_above: memory / 4, spill_directory: config.bridge.state_dir.clone() });
     let ended = pipeline.run(&mut stream, &mut assembler);
     shared.metrics.source_connected(false);
+    if pipeline.reconciled {
+        // A later session must not do it again.
+        bridge.reconcile.clear();
+    }
     let ended = ended?;
-    bridge.reconcile.clear();
     shared.is(BridgeState::Draining);
     pipeline.shut_down()?;
     stream.stop();
@@ -415,6 +431,7 @@ fn look_at_source(
     system: &timeline::System,
     progress: Option<&Progress>,
     prints: &Fingerprints,
+    kept: Option<&serde_json::Value>,
 ) -> Result<Source, Failure> {
     let mut source = Source {
         system_identifier: system.identifier.to_string(),
@@ -441,17 +458,12 @@ fn look_at_source(
             source.diverged = Some(p.end_lsn);
         }
     }
-    if let Ok(old) = serde_json::from_value::<Fingerprints>(p.fingerprints.clone()) {
-        for finding in capture::watch::compare(&old, prints) {
-            match (finding.consequence, finding.table) {
-                (capture::watch::Consequence::TableGap, Some(table)) => {
-                    tracing::warn!(table = %table, "{}", finding.diagnostic.message);
-                    source.changed_tables.insert(table.to_string());
-                }
-                _ => source.publication_changed = Some(finding.diagnostic.message),
-            }
-        }
+    let changed = fingerprint::changed(&p.fingerprints, kept, prints);
+    for message in &changed.messages {
+        tracing::warn!("{message}");
     }
+    source.changed_tables = changed.tables;
+    source.publication_changed = changed.publication;
     Ok(source)
 }
 
@@ -593,7 +605,9 @@ fn build_engine(
         let loaded_at = match (need, loaded_here) {
             (TableNeed::Have { loaded_at }, _) => *loaded_at,
             (_, Some(l)) if l.kept => barrier,
-            // Nothing is kept: changes count for each transform from where it is live.
+            // Nothing is kept, and nobody looks at what lies before the barrier: it may be told in columns that are gone.
+            _ if t.identity.is_none() && all_reconcile(project, decision, i) => barrier,
+            // Changes count for each transform from where it is live.
             _ => EndLsn::ZERO,
         };
         let kept = state.meta().tables.iter().find(|k| k.oid == t.table.oid).map(|k| SpaceId(k.space));
@@ -657,6 +671,13 @@ fn build_engine(
     let limits =
         SplitLimits { records: config.commit.split_records as usize, bytes: config.commit.split_bytes as usize };
     Ok((Engine::new(tables, transforms, limits), tables_at))
+}
+
+/// Whether every transform of a table is reconciled.
+fn all_reconcile(project: &Project, decision: &Decision, table: usize) -> bool {
+    let mut of_table =
+        project.definitions.iter().zip(&decision.reconcile).filter(|(d, _)| project.table_of(d) == table);
+    of_table.all(|(_, reason)| reason.is_some())
 }
 
 fn held_space(state: &mut State, topic: &str) -> Result<SpaceId, Failure> {
@@ -741,7 +762,7 @@ fn progress_edits(
         edits.push(Edit::ForgetTopic { topic: topic.clone() });
         edits.push(Edit::ForgetTransform { topic: topic.clone() });
     }
-    edits.push(Edit::Fingerprints(serde_json::to_value(prints).unwrap_or_default()));
+    edits.push(Edit::Fingerprints(fingerprint::compact(prints)));
     edits
 }
 

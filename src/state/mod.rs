@@ -374,7 +374,9 @@ impl Writer {
         let body = move || {
             for job in inbox {
                 let lsn = job.meta.durable();
+                crate::failpoints::hit("before_state");
                 let result = write(&disk, &job).map(|()| lsn);
+                crate::failpoints::hit("state_written");
                 // The layer is let go before the answer, so that the owner can take it apart.
                 drop(job);
                 if outbox.send(result).is_err() {

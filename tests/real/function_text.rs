@@ -183,26 +183,26 @@ fn text_and_text() {
 fn text_and_numbers() {
     let (mut o, mut rng) = (oracle(), random());
     let (list, integers) = (texts(&mut rng, 100), integers());
-    let rows = product(&mut rng, &[&list, &integers], 5000);
+    let rows = product(&mut rng, &[&list, &integers], 2000);
     for name in ["substring", "substr", "left", "right"] {
         o.function(name, &["text", "int4"], "text", &rows);
     }
-    let rows = product(&mut rng, &[&list, &integers, &integers], 4000);
+    let rows = product(&mut rng, &[&list, &integers, &integers], 1500);
     for name in ["substring", "substr"] {
         o.function(name, &["text", "int4", "int4"], "text", &rows);
     }
-    let rows = product(&mut rng, &[&list, &list, &integers], 4000);
+    let rows = product(&mut rng, &[&list, &list, &integers], 1500);
     o.function("split_part", &["text", "text", "int4"], "text", &rows);
     o.function("overlay", &["text", "text", "int4"], "text", &rows);
-    let rows = product(&mut rng, &[&list, &list, &integers, &integers], 4000);
+    let rows = product(&mut rng, &[&list, &list, &integers, &integers], 1500);
     o.function("overlay", &["text", "text", "int4", "int4"], "text", &rows);
     // Lengths that PostgreSQL would really build stay out: hundreds of megabytes.
     let lengths = values(&["0", "1", "-1", "2", "3", "5", "10", "1000", "-2147483648", "2147483647", "268435456"]);
-    let rows = product(&mut rng, &[&list, &lengths], 600);
+    let rows = product(&mut rng, &[&list, &lengths], 300);
     for name in ["lpad", "rpad"] {
         o.function(name, &["text", "int4"], "text", &rows);
     }
-    let rows = product(&mut rng, &[&list, &lengths, &list], 4000);
+    let rows = product(&mut rng, &[&list, &lengths, &list], 1500);
     for name in ["lpad", "rpad"] {
         let types = ["text", "int4", "text"];
         o.function(name, &types, "text", &rows);

@@ -1,12 +1,16 @@
 //! Tests against real services: one binary, one file per theme. `make test` starts the services and names them in the
 //! environment.
 
+mod oracle;
 mod support;
 
 mod capture_catalogue;
 mod capture_server;
 mod capture_stream;
 mod codes;
+mod crash;
+mod crash_points;
+mod dead_letter;
 mod differential;
 mod emit_topics;
 mod emit_transactions;
@@ -15,9 +19,13 @@ mod function_json;
 mod function_numeric;
 mod function_oracle;
 mod function_text;
+mod gap;
 mod golden_recorder;
 mod process;
 mod random;
+mod reconcile;
+mod reconcile_fuse;
+mod reconcile_scene;
 mod registry;
 mod rooms;
 mod transform_expression;

@@ -130,6 +130,13 @@ pub struct Record {
     pub headers: BTreeMap<String, String>,
 }
 
+/// How many partitions a topic has; 0 when it does not exist.
+pub fn partitions(topic: &str) -> i32 {
+    let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", kafka()).create().expect("a consumer");
+    let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(30)).expect("Kafka is reachable");
+    metadata.topics().iter().map(|t| t.partitions().len() as i32).sum()
+}
+
 /// Everything committed in a topic, up to each partition's last stable offset as of now.
 pub fn read_topic(topic: &str) -> Vec<Record> {
     let consumer: BaseConsumer = ClientConfig::new()
@@ -141,8 +148,7 @@ pub fn read_topic(topic: &str) -> Vec<Record> {
         .create()
         .expect("a consumer");
     let limit = Duration::from_secs(30);
-    let metadata = consumer.fetch_metadata(Some(topic), limit).expect("Kafka is reachable");
-    let partitions: Vec<i32> = metadata.topics().iter().flat_map(|t| t.partitions()).map(|p| p.id()).collect();
+    let partitions: Vec<i32> = (0..partitions(topic)).collect();
     let mut assignment = TopicPartitionList::new();
     for &partition in &partitions {
         assignment.add_partition_offset(topic, partition, Offset::Beginning).expect("an offset");
