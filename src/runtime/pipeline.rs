@@ -304,7 +304,10 @@ impl Pipeline<'_> {
             self.link.send(&mut self.out, &mut self.edits, false)?;
         }
         if !self.link.drain_for(DRAIN)? {
-            tracing::warn!(limit_s = DRAIN.as_secs(), "Kafka has not committed in time: the next start goes on from what it has");
+            tracing::warn!(
+                limit_s = DRAIN.as_secs(),
+                "Kafka has not committed in time: the next start goes on from what it has"
+            );
         }
         self.flush_state()
     }

@@ -63,6 +63,9 @@ fn while_tables_are_loaded_and_topics_reconciled() {
     }
     shop.catch_up();
     let compared = shop.oracle.verify();
-    eprintln!("{} kills, {loaded} of them within or after a load, {reconciled} within or after a reconcile: {compared:?}", kills());
+    eprintln!(
+        "{} kills, {loaded} of them within or after a load, {reconciled} within or after a reconcile: {compared:?}",
+        kills()
+    );
     assert!(compared.reconciled >= 10_000);
 }

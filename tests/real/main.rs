@@ -24,6 +24,7 @@ mod function_text;
 mod gap;
 mod golden_recorder;
 mod process;
+mod random;
 mod reconcile;
 mod reconcile_fuse;
 mod reconcile_scene;
