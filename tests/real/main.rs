@@ -4,9 +4,11 @@
 mod oracle;
 mod support;
 
+mod bad_input;
 mod capture_catalogue;
 mod capture_server;
 mod capture_stream;
+mod cli;
 mod codes;
 mod crash;
 mod crash_points;
@@ -22,5 +24,6 @@ mod golden_recorder;
 mod process;
 mod registry;
 mod rooms;
+mod status;
 mod transform_expression;
 mod transform_precedence;
