@@ -198,11 +198,7 @@ impl Loader {
 
 /// The rows as they are now, without lock, slot or position, until `take` wants no more: for a look. The connection
 /// cannot be used after it was stopped.
-pub fn peek(
-    conn: &mut Connection,
-    table: &LoadTable,
-    take: &mut dyn FnMut(Row<'_>) -> bool,
-) -> Result<(), LoadError> {
+pub fn peek(conn: &mut Connection, table: &LoadTable, take: &mut dyn FnMut(Row<'_>) -> bool) -> Result<(), LoadError> {
     let sql = format!("COPY ({}) TO STDOUT", select(table));
     let mut text = CopyText::default();
     let mut damaged = None;

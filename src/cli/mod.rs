@@ -8,8 +8,8 @@ mod explain;
 mod live;
 pub mod logging;
 pub mod output;
+mod demo;
 mod preview;
-
 mod run;
 mod schema;
 mod setup;
@@ -76,7 +76,7 @@ fn dispatch(args: &Args, log: &logging::LogLevel) -> Exit {
         Command::Reconcile { names } => ask::ask(args, Request::Reconcile { names: names.clone(), rewrite: false }),
         Command::Schema(command) => schema::schema(args, command),
         Command::Slot(args::Slot::Drop { yes }) => slot::drop(args, *yes),
-        Command::Demo { .. } => Exit::Configuration,
+        Command::Demo { duration } => demo::run(*duration, log),
     }
 }
 

@@ -37,7 +37,8 @@ fn pull(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let path = tables::file(config);
     // Under another name first: a reader never sees half of it.
     let part = path.with_extension("sql.part");
-    let written = std::fs::write(&part, schema_sql::write(&tables.catalogue)).and_then(|()| std::fs::rename(&part, &path));
+    let written =
+        std::fs::write(&part, schema_sql::write(&tables.catalogue)).and_then(|()| std::fs::rename(&part, &path));
     if let Err(e) = written {
         let message = format!("{} cannot be written: {e}", path.display());
         return Err(Failure::Findings(vec![Diagnostic::error(codes::SCHEMA_FILE, message)]));
@@ -91,8 +92,11 @@ fn differences(file: &str, database: &str) -> Vec<Diagnostic> {
         let lines: Vec<String> = gone.chain(came).collect();
         if !lines.is_empty() {
             findings.push(
-                Diagnostic::error(codes::SCHEMA_DIFFERS, format!("{name}: schema.sql (-) and the database (+) differ: {}", lines.join(" ")))
-                    .help("`pgspine schema pull` takes the database's; then look at what `pgspine check` says"),
+                Diagnostic::error(
+                    codes::SCHEMA_DIFFERS,
+                    format!("{name}: schema.sql (-) and the database (+) differ: {}", lines.join(" ")),
+                )
+                .help("`pgspine schema pull` takes the database's; then look at what `pgspine check` says"),
             );
         }
     }
@@ -104,11 +108,14 @@ fn statements(text: &str) -> Vec<(String, BTreeSet<String>)> {
     let mut all = Vec::new();
     if let Some(head) = text.lines().next() {
         // A minor release changes no answer.
-        let head = head.split_whitespace().map(|w| w.split_once('.').filter(|_| w.starts_with("server=")).map_or(w, |(major, _)| major));
+        let head = head
+            .split_whitespace()
+            .map(|w| w.split_once('.').filter(|_| w.starts_with("server=")).map_or(w, |(major, _)| major));
         all.push(("server".to_owned(), head.map(str::to_owned).collect()));
     }
     for statement in text.split(";\n") {
-        let lines: Vec<&str> = statement.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with("--")).collect();
+        let lines: Vec<&str> =
+            statement.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with("--")).collect();
         let Some(first) = lines.first() else { continue };
         let name = first.trim_end_matches('(').trim_end();
         let lines = if lines.len() > 1 { &lines[1..] } else { &lines[..] };

@@ -1,6 +1,7 @@
 //! From what happened to rows to what the topic must hear: both sides rendered, merged by topic key, compared.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::{Xxh3DefaultBuilder, xxh3_128};
@@ -92,24 +93,35 @@ pub(super) struct Scratch {
     came: Vec<Came>,
     held: Vec<HeldChange>,
     info: Option<CommitInfo>,
+    stamp: Option<Stamp>,
     first: usize,
-    arena_first: usize,
+    arena_begin: usize,
     seq: u64,
     skip: u64,
     part: u32,
 }
 
 impl Scratch {
-    pub fn begin(&mut self, info: &CommitInfo, mode: Mode, first: usize) {
+    /// Nothing of the next transaction is in `out`.
+    pub fn mark(&mut self, out: &OutputBatch) {
+        self.first = out.records.len();
+        self.arena_begin = out.arena.len();
+    }
+
+    /// The transaction has failed: what of it has not gone out is taken back.
+    pub fn take_back(&mut self, out: &mut OutputBatch) {
+        out.records.truncate(self.first);
+        out.arena.truncate(self.arena_begin);
+        self.held.clear();
+    }
+
+    pub fn begin(&mut self, info: &CommitInfo, mode: Mode, out: &OutputBatch) {
         self.info = Some(*info);
-        self.first = first;
-        self.arena_first = usize::MAX;
+        self.stamp = Some(Stamp::new(info));
+        self.mark(out);
         self.seq = 0;
         self.part = 0;
-        self.skip = match mode {
-            Mode::Emit { skip } => skip,
-            Mode::Replay => 0,
-        };
+        self.skip = mode.skip();
         self.held.clear();
     }
 
@@ -147,20 +159,33 @@ impl Scratch {
             return Ok(());
         }
         let info = self.info.expect("begin was called");
-        if self.arena_first == usize::MAX {
-            self.arena_first = out.arena.len();
-        }
-        if out.records.len() - self.first >= limits.records || out.arena.len() - self.arena_first >= limits.bytes {
+        let stamp = self.stamp.expect("begin was called");
+        if out.records.len() - self.first >= limits.records || out.arena.len() - self.arena_begin >= limits.bytes {
             self.part += 1;
             for r in &mut out.records[self.first..] {
                 r.part = Some((self.part, false));
             }
             outlet.part(out, self.first, &info, seq)?;
-            self.first = out.records.len();
-            self.arena_first = out.arena.len();
+            self.mark(out);
         }
-        push(out, topic, partitions, key, value, &info, seq, Origin::Stream);
+        push(out, topic, partitions, key, value, &stamp, seq, Origin::Stream);
         Ok(())
+    }
+}
+
+/// What all records of a source transaction have in common.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stamp {
+    pub end_lsn: EndLsn,
+    xid: u32,
+    /// Milliseconds since 1970, never in the future.
+    timestamp: i64,
+}
+
+impl Stamp {
+    pub fn new(info: &CommitInfo) -> Stamp {
+        let millis = (info.commit_time + clock::POSTGRES_EPOCH_MICROS) / 1000;
+        Stamp { end_lsn: info.end_lsn, xid: info.xid, timestamp: millis.min(clock::now_millis()) }
     }
 }
 
@@ -172,7 +197,7 @@ pub(super) fn push(
     partitions: i32,
     key: &[u8],
     value: Option<&[u8]>,
-    info: &CommitInfo,
+    stamp: &Stamp,
     seq: u64,
     origin: Origin,
 ) {
@@ -183,17 +208,16 @@ pub(super) fn push(
     };
     let key_at = append(key);
     let value_at = value.map(&mut append);
-    let millis = (info.commit_time + clock::POSTGRES_EPOCH_MICROS) / 1000;
     out.records.push(OutputRecord {
         topic,
         partition: partition(key, partitions as u32),
         key: key_at,
         value: value_at,
-        timestamp: millis.min(clock::now_millis()),
-        lsn: info.end_lsn.0,
+        timestamp: stamp.timestamp,
+        lsn: stamp.end_lsn.0,
         seq,
         origin,
-        xid: info.xid,
+        xid: stamp.xid,
         part: None,
     });
 }
@@ -204,6 +228,7 @@ pub(super) fn transform(
     t: &mut Transform,
     table: &Table,
     net: &Net,
+    alive: Vec<(Box<[u8]>, u128)>,
     s: &mut Scratch,
     limits: &SplitLimits,
     state: &mut State,
@@ -215,13 +240,18 @@ pub(super) fn transform(
     s.gone_order.clear();
     s.came.clear();
     if rows.truncated {
-        let (gone, order) = (&mut s.gone, &mut s.gone_order);
-        outlet.live_keys(out, t, &mut |key, hash| {
-            order.push(key.into());
-            gone.insert(key.into(), Side::Hash(hash));
-        })?;
-        // The records before this transaction are on their way; those of this one begin here.
-        s.first = s.first.min(out.records.len());
+        for (key, hash) in alive {
+            s.note_gone(&key, Side::Hash(hash));
+        }
+        // Held keys whose topic holds nothing are not among the living, but their rows are gone as well.
+        if let OnError::DeadLetter { held, .. } = t.on_error {
+            state.scan(held, b"", |key, _| {
+                if !s.gone.contains_key(key) {
+                    s.note_gone(key, Side::Hash(0));
+                }
+                ControlFlow::Continue(())
+            })?;
+        }
     }
     for row in &rows.rows {
         row_change(t, table, row, s, limits, out, outlet)?;

@@ -13,6 +13,7 @@
 mod diff;
 mod error;
 mod held;
+mod inserts;
 mod net;
 pub mod reconcile;
 mod table;
@@ -31,17 +32,16 @@ pub use diff::{Counts, OnError, Transform};
 pub use error::EngineError;
 use net::Net;
 pub use table::{Identity, Table};
-use table::{RelationMap, Resolved};
+use table::{RelationMaps, Resolved};
 
 /// All tables and transforms of a bridge, and what the stream has said of their relations.
 pub struct Engine {
     pub tables: Vec<Table>,
     pub transforms: Vec<Transform>,
-    /// Root tables and leaf partitions by the oid that the stream uses.
-    by_oid: HashMap<Oid, usize>,
-    relations: HashMap<Oid, RelationMap>,
+    relations: RelationMaps,
     net: Net,
     diff: diff::Scratch,
+    inserts: inserts::Scratch,
     pub limits: SplitLimits,
     /// By table: inserts, updates, deletes, truncates that were applied.
     pub changes: Vec<[u64; 4]>,
@@ -52,6 +52,10 @@ pub struct Engine {
 pub struct SplitLimits {
     pub records: usize,
     pub bytes: usize,
+}
+
+impl SplitLimits {
+    const NONE: SplitLimits = SplitLimits { records: usize::MAX, bytes: usize::MAX };
 }
 
 /// Where the parts of a transaction beyond the split limits go, and where live keys come from for a TRUNCATE of a table
@@ -79,28 +83,33 @@ pub enum Mode {
     },
 }
 
+impl Mode {
+    fn skip(self) -> u64 {
+        match self {
+            Mode::Emit { skip } => skip,
+            // Whatever it is, Kafka has it.
+            Mode::Replay => u64::MAX,
+        }
+    }
+}
+
 impl Engine {
     pub fn new(tables: Vec<Table>, transforms: Vec<Transform>, limits: SplitLimits) -> Engine {
-        let mut by_oid = HashMap::new();
-        for (i, t) in tables.iter().enumerate() {
-            by_oid.insert(t.oid, i);
-            by_oid.extend(t.leaves.iter().map(|&leaf| (leaf, i)));
-        }
         Engine {
             changes: vec![[0; 4]; tables.len()],
+            relations: RelationMaps::new(&tables),
             tables,
             transforms,
-            by_oid,
-            relations: HashMap::new(),
             net: Net::default(),
             diff: diff::Scratch::default(),
+            inserts: inserts::Scratch::default(),
             limits,
         }
     }
 
     /// The stream begins anew: the server sends every Relation again.
     pub fn forget_relations(&mut self) {
-        self.relations.clear();
+        self.relations.forget();
     }
 
     /// Applies one committed transaction to the state and appends its records. On an error nothing of it is in the
@@ -114,14 +123,21 @@ impl Engine {
         outlet: &mut dyn Outlet,
     ) -> Result<(), EngineError> {
         let info = tx.info;
-        let (records, arena) = (out.records.len(), out.arena.len());
-        let result = self.apply_inner(tx, &info, mode, state, out, outlet);
-        self.net.clear();
-        if result.is_err() {
-            out.records.truncate(records);
-            out.arena.truncate(arena);
+        self.diff.mark(out);
+        if !inserts::apply(self, tx, &info, mode, state, out) {
+            self.diff.take_back(out);
+            let result = self.apply_inner(tx, &info, mode, state, out, outlet);
+            self.net.clear();
+            if result.is_err() {
+                self.diff.take_back(out);
+                return result;
+            }
         }
-        result
+        state.advance(info.end_lsn);
+        out.end_lsn = info.end_lsn;
+        out.commit_time = info.commit_time;
+        out.xid = info.xid;
+        Ok(())
     }
 
     fn apply_inner(
@@ -133,11 +149,14 @@ impl Engine {
         out: &mut OutputBatch,
         outlet: &mut dyn Outlet,
     ) -> Result<(), EngineError> {
-        let Engine { tables, relations, by_oid, net, changes, .. } = self;
+        let Engine { tables, relations, net, changes, .. } = self;
         tx.for_each(|change| -> Result<(), EngineError> {
-            let resolve = |oid: Oid| Resolved::find(oid, by_oid, relations, tables, info);
+            let resolve = |oid: Oid| Resolved::find(oid, relations, tables, info);
             match change {
-                Change::Relation(relation) => learn(&relation, by_oid, tables, relations),
+                Change::Relation(relation) => {
+                    learn(&relation, tables, relations);
+                    Ok(())
+                }
                 Change::Insert { relation, new } => match resolve(relation)? {
                     Some(r) => {
                         changes[r.index][0] += 1;
@@ -172,24 +191,32 @@ impl Engine {
                 Change::Message { .. } => Ok(()),
             }
         })?;
-        self.diff.begin(info, mode, out.records.len());
-        if let Mode::Emit { .. } = mode {
-            for i in 0..self.transforms.len() {
-                let transform = &mut self.transforms[i];
-                if info.end_lsn <= transform.live_from {
-                    continue;
-                }
-                let table = &self.tables[transform.table];
-                diff::transform(transform, table, &self.net, &mut self.diff, &self.limits, state, out, outlet)?;
+        let emits = matches!(mode, Mode::Emit { .. });
+        let mut limits = self.limits;
+        // What is alive is read back before anything of this transaction is in `out`, and then nothing of it may go out
+        // early: a second reading would see its own parts.
+        let mut alive = HashMap::new();
+        for (i, t) in self.transforms.iter().enumerate().filter(|(_, t)| info.end_lsn > t.live_from) {
+            if emits && self.net.table(t.table).is_some_and(|n| n.truncated) {
+                let mut keys = Vec::new();
+                outlet.live_keys(out, t, &mut |key, hash| keys.push((key.into(), hash)))?;
+                alive.insert(i, keys);
+                limits = SplitLimits::NONE;
             }
-            self.diff.finish(out);
         }
+        self.diff.begin(info, mode, out);
+        for (i, transform) in self.transforms.iter_mut().enumerate() {
+            // In a replay the records are in Kafka; held keys are state, and follow.
+            if info.end_lsn <= transform.live_from || (!emits && transform.on_error == OnError::Halt) {
+                continue;
+            }
+            let table = &self.tables[transform.table];
+            let alive = alive.remove(&i).unwrap_or_default();
+            diff::transform(transform, table, &self.net, alive, &mut self.diff, &limits, state, out, outlet)?;
+        }
+        self.diff.finish(out);
         self.net.store(&self.tables, state);
         self.diff.store_held(state);
-        state.advance(info.end_lsn);
-        out.end_lsn = info.end_lsn;
-        out.commit_time = info.commit_time;
-        out.xid = info.xid;
         Ok(())
     }
 
@@ -203,16 +230,8 @@ impl Engine {
 }
 
 /// A Relation holds from here on; of relations that no transform reads nothing is kept.
-fn learn(
-    relation: &Relation,
-    by_oid: &HashMap<Oid, usize>,
-    tables: &[Table],
-    relations: &mut HashMap<Oid, RelationMap>,
-) -> Result<(), EngineError> {
-    if let Some(&table) = by_oid.get(&relation.oid) {
-        relations.insert(relation.oid, RelationMap::new(relation, table, &tables[table]));
-    }
-    Ok(())
+fn learn(relation: &Relation, tables: &[Table], relations: &mut RelationMaps) {
+    relations.learn(relation, tables);
 }
 
 /// An old tuple as it identifies a row.

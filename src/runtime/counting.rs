@@ -64,7 +64,9 @@ impl Counting {
         for (t, p) in engine.transforms.iter().zip(&mut self.transforms) {
             let (now, before) = (t.counts, p.counts);
             shared.evaluated(&t.name, now.evaluations - before.evaluations, now.suppressed - before.suppressed);
-            for (i, reason) in [RowErrorReason::Evaluate, RowErrorReason::Encode, RowErrorReason::TooLarge].iter().enumerate() {
+            for (i, reason) in
+                [RowErrorReason::Evaluate, RowErrorReason::Encode, RowErrorReason::TooLarge].iter().enumerate()
+            {
                 shared.failed(&t.name, *reason, now.errors[i] - before.errors[i]);
             }
             p.counts = now;

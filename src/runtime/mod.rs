@@ -14,6 +14,7 @@ mod fuse;
 mod idle;
 mod link;
 mod load;
+mod measure;
 pub mod options;
 mod pipeline;
 pub mod preview;
@@ -30,9 +31,9 @@ use std::time::Duration;
 use crate::capture;
 use crate::config::OnHalt;
 use crate::diagnostic::Diagnostic;
-use crate::lsn::Lsn;
 use crate::emit::Remedy;
 use crate::engine::EngineError;
+use crate::lsn::Lsn;
 use crate::metrics::{BridgeState, KafkaOutcome, Reconnect, SchemaDriftKind};
 
 pub use failure::{Exit, Failure, Verdict};
@@ -102,6 +103,10 @@ pub fn run(bridge: &mut Bridge) -> Exit {
                 tracing::warn!(code = %d.code, help = d.help, wait_ms = wait.as_millis() as u64, take_over = (verdict == Verdict::TakeOver), "{}", d.message);
                 shared.trouble(&failure, true);
                 shared.is(BridgeState::Starting);
+                if matches!(failure, Failure::State(_) | Failure::Engine(crate::engine::EngineError::State(_))) {
+                    // A store that has failed once trusts itself no more; opened anew it may.
+                    drop(bridge.state.take());
+                }
                 shared.wait(wait);
                 wait = (wait * 2).min(LONGEST_WAIT);
             }

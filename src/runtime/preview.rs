@@ -50,7 +50,9 @@ pub fn rows(survey: &mut Survey, transform: usize, take: Take<'_>) -> Result<(),
     snapshot::peek(&mut survey.sql, &wanted, &mut |row| {
         let shown = match d.renderer.render(&survey.context, &[row], &mut out) {
             Ok(Outcome::Filtered) => return true,
-            Ok(Outcome::Entity) => key(d, &out.key).and_then(|k| Ok(json!({ "key": k, "value": value(d, &out.value)? }))),
+            Ok(Outcome::Entity) => {
+                key(d, &out.key).and_then(|k| Ok(json!({ "key": k, "value": value(d, &out.value)? })))
+            }
             Err(e) => {
                 // The key alone may well be told.
                 let of = d.renderer.key(&survey.context, &[row], &mut out).ok().and_then(|()| key(d, &out.key).ok());
@@ -136,8 +138,7 @@ pub fn follow(
     };
     let stream = stream::start(slot.connection, options)?;
     let feedback = stream.feedback();
-    let mut assembler =
-        Assembler::new(AssembleOptions { spill_above: 64 << 20, spill_directory: folder.0.clone() });
+    let mut assembler = Assembler::new(AssembleOptions { spill_above: 64 << 20, spill_directory: folder.0.clone() });
     while !stop.load(Ordering::Acquire) && !show.ended {
         let Some(chunk) = stream.next(LOOK_AROUND)? else { continue };
         for message in chunk.messages() {

@@ -11,13 +11,13 @@ use crate::capture::watch::Fingerprints;
 use crate::catalogue::{Catalogue, QualifiedName, ReplicaIdentity, Table, TableKind};
 use crate::config::{Config, OnError as OnErrorOverride};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::engine;
 use crate::encode::{Contract, KeySchema, RenderOptions, Renderer, SourceFile};
+use crate::engine;
 use crate::lsn::EndLsn;
 use crate::record::TopicId;
 use crate::state::SpaceId;
-use crate::transform::source::{self, KeyFormat, OnError, TransformFile};
 use crate::transform::function::Context;
+use crate::transform::source::{self, KeyFormat, OnError, TransformFile};
 use crate::transform::{self, Plan, UsedColumn};
 
 use super::codes;
@@ -34,7 +34,7 @@ pub struct Definition {
     pub key: KeySchema,
     pub renderer: Arc<Renderer>,
     pub on_error: OnError,
-    /// Digest of SQL, contract, key schema and evaluator: what a topic's records were made by.
+    /// Digest of SQL, contract, key schema, `on_error` and evaluator: what a topic's records were made by.
     pub revision: String,
 }
 
@@ -49,7 +49,12 @@ pub struct TableUse {
 
 impl Definition {
     /// For the engine, over its root's table.
-    pub fn for_engine(&self, index: usize, table: (usize, &engine::Table), context: &Arc<Context>) -> engine::Transform {
+    pub fn for_engine(
+        &self,
+        index: usize,
+        table: (usize, &engine::Table),
+        context: &Arc<Context>,
+    ) -> engine::Transform {
         let columns = &table.1.columns;
         let place = |c: &UsedColumn| columns.iter().position(|t| t.name == c.name);
         engine::Transform {
@@ -191,7 +196,11 @@ fn define(config: &Config, file: TransformFile, catalogue: &Catalogue) -> Result
         None => file.header.on_error,
     };
     let key_part = key.text().unwrap_or("string");
-    let revision = digest(&[&file.text, contract.text(), key_part, &EVALUATOR.to_string()]);
+    let errors = match on_error {
+        OnError::Halt => "halt",
+        OnError::DeadLetter => "dead_letter",
+    };
+    let revision = digest(&[&file.text, contract.text(), key_part, errors, &EVALUATOR.to_string()]);
     Ok(Definition { file, topic, plan, contract, key, renderer, on_error, revision })
 }
 

@@ -30,6 +30,7 @@ use super::fuse::Fuse;
 use super::idle::IdlePolicy;
 use super::link::Link;
 use super::load::{self, Loaded};
+use super::measure;
 use super::pipeline::{Ended, Limits, Pipeline, read_cursor};
 use super::project::{self, Project};
 use super::reconcile::{Barrier, TopicTask};
@@ -192,6 +193,12 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
         }
     }
 
+    // A reconcile goes to what the source says now, not to where the state stands: rows that were repaired since are seen,
+    // and a transaction that stopped the bridge lies behind it.
+    if decision.reconcile.iter().any(Option::is_some) {
+        barrier_at = barrier_at.max(EndLsn(system.flushed));
+    }
+
     // The engine.
     let (engine, tables_at) =
         build_engine(&config, &project, &decision, &loaded, &prints, &context, state, &found, barrier_at)?;
@@ -212,7 +219,11 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
         shared.transform_is(&d.file.name, is);
     }
     let (answers_in, answers) = mpsc::channel();
-    let emitter = Emitter::start(kafka, move |answer| drop(answers_in.send(answer)))?;
+    let answer = move |answer| drop(answers_in.send(answer));
+    let emitter = match measure::discards() {
+        false => Emitter::start(kafka, answer)?,
+        true => Emitter::discard(emit_options.topics.len(), emit_options.queue_bytes, answer)?,
+    };
     let committed = (!decision.rebase && at > EndLsn::ZERO).then_some(committed);
     let link = Link::new(emitter, answers, Arc::clone(&shared), committed);
     let seq = match &progress {
@@ -247,6 +258,7 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
         replay_to,
         resume: progress.as_ref().and_then(|p| p.cursor.as_ref()?.transaction.as_ref()).and_then(read_cursor),
         barrier,
+        reconciled: false,
         until,
         limits: Limits {
             batch_bytes: 1 << 20,
@@ -262,6 +274,7 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
     if reconciling && !live && tables_at.iter().all(|&t| t == barrier_at) {
         let watched = shared.watch_pipeline();
         super::reconcile::run(&mut pipeline)?;
+        bridge.reconcile.clear();
         drop(watched);
         pipeline.publish();
     }
@@ -306,10 +319,14 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
         Assembler::new(AssembleOptions { spill_above: memory / 4, spill_directory: config.bridge.state_dir.clone() });
     let ended = pipeline.run(&mut stream, &mut assembler);
     shared.metrics.source_connected(false);
+    if pipeline.reconciled {
+        // A later session must not do it again.
+        bridge.reconcile.clear();
+    }
     shared.metrics.slot_held(false);
     let ended = ended?;
-    bridge.reconcile.clear();
     shared.is(BridgeState::Draining);
+    measure::report(pipeline.state);
     pipeline.shut_down()?;
     stream.stop();
     Ok(ended)
@@ -544,7 +561,9 @@ fn build_engine(
         let loaded_at = match (need, loaded_here) {
             (TableNeed::Have { loaded_at }, _) => *loaded_at,
             (_, Some(l)) if l.kept => barrier,
-            // Nothing is kept: changes count for each transform from where it is live.
+            // Nothing is kept, and nobody looks at what lies before the barrier: it may be told in columns that are gone.
+            _ if t.identity.is_none() && all_reconcile(project, decision, i) => barrier,
+            // Changes count for each transform from where it is live.
             _ => EndLsn::ZERO,
         };
         let kept = state.meta().tables.iter().find(|k| k.oid == t.table.oid).map(|k| SpaceId(k.space));
@@ -583,6 +602,13 @@ fn build_engine(
     let limits =
         SplitLimits { records: config.commit.split_records as usize, bytes: config.commit.split_bytes as usize };
     Ok((Engine::new(tables, transforms, limits), tables_at))
+}
+
+/// Whether every transform of a table is reconciled.
+fn all_reconcile(project: &Project, decision: &Decision, table: usize) -> bool {
+    let mut of_table =
+        project.definitions.iter().zip(&decision.reconcile).filter(|(d, _)| project.table_of(d) == table);
+    of_table.all(|(_, reason)| reason.is_some())
 }
 
 fn held_space(state: &mut State, topic: &str) -> Result<SpaceId, Failure> {

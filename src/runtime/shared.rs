@@ -7,10 +7,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 
+use crate::catalogue::QualifiedName;
 use crate::clock;
 use crate::emit::Commit;
 use crate::emit::progress::rfc3339;
-use crate::catalogue::QualifiedName;
 use crate::http::{Health, Pulse};
 use crate::lsn::EndLsn;
 use crate::metrics::{

@@ -31,6 +31,9 @@ pub struct Watched {
 }
 
 const EVERY: Duration = Duration::from_secs(10);
+/// For tests, which cannot wait as long.
+const EVERY_VARIABLE: &str = "PGSPINE_WATCH_SECONDS";
+
 /// Every so many looks at the catalogue, one at the progress topic.
 const PROGRESS_EVERY: u32 = 3;
 
@@ -55,6 +58,8 @@ impl Drop for Watch {
 }
 
 fn run(w: &Watched, shared: &Shared, stop: &AtomicBool) {
+    let wanted = std::env::var(EVERY_VARIABLE).ok().and_then(|s| s.parse().ok());
+    let every = wanted.and_then(|s| Duration::try_from_secs_f64(s).ok()).unwrap_or(EVERY);
     let mut conn: Option<Connection> = None;
     let mut looks = 0u32;
     while !stop.load(Ordering::Acquire) {
@@ -71,7 +76,7 @@ fn run(w: &Watched, shared: &Shared, stop: &AtomicBool) {
             shared.report(Failure::Emit(emit::EmitError::Superseded { ours: w.generation, newest }));
         }
         // Only `drop` unparks.
-        std::thread::park_timeout(EVERY);
+        std::thread::park_timeout(every);
     }
 }
 

@@ -96,7 +96,16 @@ impl State {
         let meta = Meta::load(&disk, dir, bridge)?;
         let writer = Writer::start(disk.clone());
         let applied = meta.durable();
-        Ok(State { disk, meta, pending: Layer::default(), applied, frozen: None, cache: RowCache::new(limits.cache_bytes), writer, temporary: false })
+        Ok(State {
+            disk,
+            meta,
+            pending: Layer::default(),
+            applied,
+            frozen: None,
+            cache: RowCache::new(limits.cache_bytes),
+            writer,
+            temporary: false,
+        })
     }
 
     /// A state that nothing is resumed from: for a look at the stream that confirms nothing. Its directory is the

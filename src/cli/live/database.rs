@@ -57,8 +57,11 @@ fn look(
             Ok(columns) => compare(sql, d, &columns, found)?,
             Err(e) if e.is_transient() => return Err(e.into()),
             Err(e) => found.push(
-                Diagnostic::error(codes::SELECT_REFUSED, format!("PostgreSQL does not take {}: {}", d.file.path.display(), chain(&e)))
-                    .help("`psql -f` on the file must give what the topic is to hold"),
+                Diagnostic::error(
+                    codes::SELECT_REFUSED,
+                    format!("PostgreSQL does not take {}: {}", d.file.path.display(), chain(&e)),
+                )
+                .help("`psql -f` on the file must give what the topic is to hold"),
             ),
         }
     }
@@ -72,7 +75,8 @@ fn compare(
     found: &mut Vec<Diagnostic>,
 ) -> Result<(), Failure> {
     if described.len() != d.plan.outputs.len() {
-        let message = format!("{} has {} outputs, PostgreSQL gives {}", d.file.name, d.plan.outputs.len(), described.len());
+        let message =
+            format!("{} has {} outputs, PostgreSQL gives {}", d.file.name, d.plan.outputs.len(), described.len());
         found.push(Diagnostic::error(codes::OTHER_TYPE, message).help(REPORT));
         return Ok(());
     }
@@ -80,14 +84,16 @@ fn compare(
         let rows = sql.query(&format!("SELECT format_type({}, NULL) AS name", theirs.type_oid))?;
         let their_name = rows.single()?.text("name")?.to_owned();
         if let Some(ours) = differs(output, theirs, &their_name) {
-            let message = format!("output {} is {ours} here, and {} for PostgreSQL", output.name, shown(&their_name, theirs));
+            let message =
+                format!("output {} is {ours} here, and {} for PostgreSQL", output.name, shown(&their_name, theirs));
             found.push(Diagnostic::error(codes::OTHER_TYPE, message).at(d.file.place(output.span)).help(REPORT));
         }
     }
     Ok(())
 }
 
-const REPORT: &str = "this is a fault of pgspine: please report it with the SELECT; a cast that says the type helps until then";
+const REPORT: &str =
+    "this is a fault of pgspine: please report it with the SELECT; a cast that says the type helps until then";
 
 fn shown(name: &str, theirs: &Described) -> String {
     if theirs.typmod < 0 { name.to_owned() } else { format!("{name} with modifier {}", theirs.typmod) }
