@@ -1,12 +1,13 @@
 //! Tests against real services: one binary, one file per theme. `make test` starts the services and names them in the
 //! environment.
 
-mod oracle;
 mod support;
 
+mod bad_input;
 mod capture_catalogue;
 mod capture_server;
 mod capture_stream;
+mod cli;
 mod codes;
 mod crash;
 mod crash_kills;
@@ -23,6 +24,7 @@ mod function_oracle;
 mod function_text;
 mod gap;
 mod golden_recorder;
+mod oracle;
 mod process;
 mod random;
 mod reconcile;
@@ -34,6 +36,7 @@ mod restart_postgres;
 mod restart_registry;
 mod rooms;
 mod shutdown;
+mod status;
 mod transform_expression;
 mod transform_precedence;
 mod zombie;
