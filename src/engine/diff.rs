@@ -56,7 +56,21 @@ pub enum OnError {
 pub struct Counts {
     pub evaluations: u64,
     pub suppressed: u64,
-    pub errors: u64,
+    /// Rows that could not be told: evaluated, encoded, too large.
+    pub errors: [u64; 3],
+    /// How often a key was held or let go.
+    pub held_changes: u64,
+}
+
+impl Counts {
+    pub(super) fn failed(&mut self, e: &RowError) {
+        let of = match e.code {
+            crate::encode::codes::ROW_EVAL => 0,
+            crate::encode::codes::ROW_TOO_LARGE => 2,
+            _ => 1,
+        };
+        self.errors[of] += 1;
+    }
 }
 
 /// A rendering that waits for its counterpart under the same topic key.
@@ -107,6 +121,7 @@ impl Scratch {
         self.part = 0;
         self.skip = match mode {
             Mode::Emit { skip } => skip,
+            // Whatever it is, Kafka has it.
             Mode::Replay => u64::MAX,
         };
         self.held.clear();
@@ -279,7 +294,7 @@ fn row_change(
                 Ok(true) => s.came.push((a.key[..].into(), Ok(a.value[..].into()))),
                 Ok(false) => {}
                 Err(e) => {
-                    t.counts.errors += 1;
+                    t.counts.failed(e);
                     let e = e.clone();
                     match key_of(t, table, after, &mut a)? {
                         Ok(key) => s.came.push((key.into(), Err(e))),
@@ -341,6 +356,7 @@ fn merge(
                     s.emit(t.topic, t.partitions, &key, Some(&body), limits, out, outlet)?;
                 }
                 if let (Some(_), OnError::DeadLetter { held, .. }) = (held, t.on_error) {
+                    t.counts.held_changes += 1;
                     s.held.push(HeldChange { space: held, key, held: None });
                 }
             }
@@ -356,6 +372,7 @@ fn merge(
                 let info = s.info.expect("begin was called");
                 let letter = held::letter(&t.name, &e, info.end_lsn, s.seq);
                 s.emit(topic, partitions, &key, Some(letter.as_bytes()), limits, out, outlet)?;
+                t.counts.held_changes += 1;
                 s.held.push(HeldChange { space, key, held: Some(Held { last_good }) });
             }
         }
@@ -370,6 +387,7 @@ fn merge(
             s.emit(t.topic, t.partitions, &key, None, limits, out, outlet)?;
         }
         if let (Some(_), OnError::DeadLetter { held, .. }) = (held, t.on_error) {
+            t.counts.held_changes += 1;
             s.held.push(HeldChange { space: held, key, held: None });
         }
     }

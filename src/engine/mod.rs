@@ -43,6 +43,8 @@ pub struct Engine {
     net: Net,
     diff: diff::Scratch,
     pub limits: SplitLimits,
+    /// By table: inserts, updates, deletes, truncates that were applied.
+    pub changes: Vec<[u64; 4]>,
 }
 
 /// Beyond these, one source transaction goes out in several Kafka transactions.
@@ -89,6 +91,7 @@ impl Engine {
             by_oid.extend(t.leaves.iter().map(|&leaf| (leaf, i)));
         }
         Engine {
+            changes: vec![[0; 4]; tables.len()],
             tables,
             transforms,
             by_oid,
@@ -133,26 +136,36 @@ impl Engine {
         out: &mut OutputBatch,
         outlet: &mut dyn Outlet,
     ) -> Result<(), EngineError> {
-        let Engine { tables, relations, by_oid, net, .. } = self;
+        let Engine { tables, relations, by_oid, net, changes, .. } = self;
         tx.for_each(|change| -> Result<(), EngineError> {
             let resolve = |oid: Oid| Resolved::find(oid, by_oid, relations, tables, info);
             match change {
                 Change::Relation(relation) => learn(&relation, by_oid, tables, relations),
                 Change::Insert { relation, new } => match resolve(relation)? {
-                    Some(r) => net.insert(&r, new, info),
+                    Some(r) => {
+                        changes[r.index][0] += 1;
+                        net.insert(&r, new, info)
+                    }
                     None => Ok(()),
                 },
                 Change::Update { relation, old, new } => match resolve(relation)? {
-                    Some(r) => net.update(&r, old, new, state, info),
+                    Some(r) => {
+                        changes[r.index][1] += 1;
+                        net.update(&r, old, new, state, info)
+                    }
                     None => Ok(()),
                 },
                 Change::Delete { relation, old } => match resolve(relation)? {
-                    Some(r) => net.delete(&r, old, state, info),
+                    Some(r) => {
+                        changes[r.index][2] += 1;
+                        net.delete(&r, old, state, info)
+                    }
                     None => Ok(()),
                 },
                 Change::Truncate { relations: oids, .. } => {
                     for &oid in &oids {
                         if let Some(r) = resolve(oid)? {
+                            changes[r.index][3] += 1;
                             let leaf = !r.table.leaves.iter().all(|l| oids.contains(l));
                             net.truncate(&r, leaf, state, info)?;
                         }
