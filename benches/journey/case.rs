@@ -112,7 +112,7 @@ pub fn run(case: &Case, options: &Options, report: &mut Report) {
         discarded.push(m);
     }
     let kafka = kafka.map(|p| {
-        let mut child = p.spawn(&[], Some(&until), false);
+        let mut child = p.spawn(&options.wrap, Some(&until), false);
         let m = measure::until_it_ends(&mut child, &mut db, &p.slot);
         report_line("pgspine, Apache Kafka", changes, &m);
         m
