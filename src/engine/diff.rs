@@ -1,6 +1,7 @@
 //! From what happened to rows to what the topic must hear: both sides rendered, merged by topic key, compared.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::{Xxh3DefaultBuilder, xxh3_128};
@@ -55,7 +56,21 @@ pub enum OnError {
 pub struct Counts {
     pub evaluations: u64,
     pub suppressed: u64,
-    pub errors: u64,
+    /// Rows that could not be told: evaluated, encoded, too large.
+    pub errors: [u64; 3],
+    /// How often a key was held or let go.
+    pub held_changes: u64,
+}
+
+impl Counts {
+    pub(super) fn failed(&mut self, e: &RowError) {
+        let of = match e.code {
+            crate::encode::codes::ROW_EVAL => 0,
+            crate::encode::codes::ROW_TOO_LARGE => 2,
+            _ => 1,
+        };
+        self.errors[of] += 1;
+    }
 }
 
 /// A rendering that waits for its counterpart under the same topic key.
@@ -80,21 +95,37 @@ pub(super) struct Scratch {
     info: Option<CommitInfo>,
     stamp: Option<Stamp>,
     first: usize,
-    arena_first: usize,
+    arena_begin: usize,
     seq: u64,
     skip: u64,
     part: u32,
 }
 
 impl Scratch {
-    pub fn begin(&mut self, info: &CommitInfo, mode: Mode, first: usize) {
+    /// Nothing of the next transaction is in `out`.
+    pub fn mark(&mut self, out: &OutputBatch) {
+        self.first = out.records.len();
+        self.arena_begin = out.arena.len();
+    }
+
+    /// The transaction has failed: what of it has not gone out is taken back.
+    pub fn take_back(&mut self, out: &mut OutputBatch) {
+        out.records.truncate(self.first);
+        out.arena.truncate(self.arena_begin);
+        self.held.clear();
+    }
+
+    pub fn begin(&mut self, info: &CommitInfo, mode: Mode, out: &OutputBatch) {
         self.info = Some(*info);
         self.stamp = Some(Stamp::new(info));
-        self.first = first;
-        self.arena_first = usize::MAX;
+        self.mark(out);
         self.seq = 0;
         self.part = 0;
-        self.skip = mode.skip();
+        self.skip = match mode {
+            Mode::Emit { skip } => skip,
+            // Whatever it is, Kafka has it.
+            Mode::Replay => u64::MAX,
+        };
         self.held.clear();
     }
 
@@ -133,17 +164,13 @@ impl Scratch {
         }
         let info = self.info.expect("begin was called");
         let stamp = self.stamp.expect("begin was called");
-        if self.arena_first == usize::MAX {
-            self.arena_first = out.arena.len();
-        }
-        if out.records.len() - self.first >= limits.records || out.arena.len() - self.arena_first >= limits.bytes {
+        if out.records.len() - self.first >= limits.records || out.arena.len() - self.arena_begin >= limits.bytes {
             self.part += 1;
             for r in &mut out.records[self.first..] {
                 r.part = Some((self.part, false));
             }
             outlet.part(out, self.first, &info, seq)?;
-            self.first = out.records.len();
-            self.arena_first = out.arena.len();
+            self.mark(out);
         }
         push(out, topic, partitions, key, value, &stamp, seq, Origin::Stream);
         Ok(())
@@ -205,6 +232,7 @@ pub(super) fn transform(
     t: &mut Transform,
     table: &Table,
     net: &Net,
+    alive: Vec<(Box<[u8]>, u128)>,
     s: &mut Scratch,
     limits: &SplitLimits,
     state: &mut State,
@@ -216,13 +244,18 @@ pub(super) fn transform(
     s.gone_order.clear();
     s.came.clear();
     if rows.truncated {
-        let (gone, order) = (&mut s.gone, &mut s.gone_order);
-        outlet.live_keys(out, t, &mut |key, hash| {
-            order.push(key.into());
-            gone.insert(key.into(), Side::Hash(hash));
-        })?;
-        // The records before this transaction are on their way; those of this one begin here.
-        s.first = s.first.min(out.records.len());
+        for (key, hash) in alive {
+            s.note_gone(&key, Side::Hash(hash));
+        }
+        // Held keys whose topic holds nothing are not among the living, but their rows are gone as well.
+        if let OnError::DeadLetter { held, .. } = t.on_error {
+            state.scan(held, b"", |key, _| {
+                if !s.gone.contains_key(key) {
+                    s.note_gone(key, Side::Hash(0));
+                }
+                ControlFlow::Continue(())
+            })?;
+        }
     }
     for row in &rows.rows {
         row_change(t, table, row, s, limits, out, outlet)?;
@@ -279,7 +312,7 @@ fn row_change(
                 Ok(true) => s.came.push((a.key[..].into(), Ok(a.value[..].into()))),
                 Ok(false) => {}
                 Err(e) => {
-                    t.counts.errors += 1;
+                    t.counts.failed(e);
                     let e = e.clone();
                     match key_of(t, table, after, &mut a)? {
                         Ok(key) => s.came.push((key.into(), Err(e))),
@@ -341,6 +374,7 @@ fn merge(
                     s.emit(t.topic, t.partitions, &key, Some(&body), limits, out, outlet)?;
                 }
                 if let (Some(_), OnError::DeadLetter { held, .. }) = (held, t.on_error) {
+                    t.counts.held_changes += 1;
                     s.held.push(HeldChange { space: held, key, held: None });
                 }
             }
@@ -356,6 +390,7 @@ fn merge(
                 let info = s.info.expect("begin was called");
                 let letter = held::letter(&t.name, &e, info.end_lsn, s.seq);
                 s.emit(topic, partitions, &key, Some(letter.as_bytes()), limits, out, outlet)?;
+                t.counts.held_changes += 1;
                 s.held.push(HeldChange { space, key, held: Some(Held { last_good }) });
             }
         }
@@ -370,6 +405,7 @@ fn merge(
             s.emit(t.topic, t.partitions, &key, None, limits, out, outlet)?;
         }
         if let (Some(_), OnError::DeadLetter { held, .. }) = (held, t.on_error) {
+            t.counts.held_changes += 1;
             s.held.push(HeldChange { space: held, key, held: None });
         }
     }

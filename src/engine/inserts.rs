@@ -36,6 +36,8 @@ pub(super) struct Scratch {
     stored: Vec<(SpaceId, Box<[u8]>, Box<[u8]>)>,
     /// By transform.
     evaluated: Vec<u64>,
+    /// By table.
+    inserted: Vec<u64>,
     values: Vec<Option<&'static [u8]>>,
     picked: Vec<Option<&'static [u8]>>,
 }
@@ -49,16 +51,16 @@ pub(super) fn apply(
     state: &mut State,
     out: &mut OutputBatch,
 ) -> bool {
-    let Engine { tables, transforms, relations, inserts: s, limits, .. } = engine;
+    let Engine { tables, transforms, relations, inserts: s, limits, changes, .. } = engine;
     let records = tx.changes().saturating_mul(transforms.len() as u64);
     let plain = tx.only_inserts()
-        && mode.skip() == 0
+        && matches!(mode, Mode::Replay | Mode::Emit { skip: 0 })
         && records < limits.records as u64
         && transforms.iter().all(|t| t.on_error == OnError::Halt);
     if !plain {
         return false;
     }
-    s.begin(transforms.len());
+    s.begin(transforms.len(), tables.len());
     let mut out = Output { stamp: Stamp::new(info), seq: 0, arena: out.arena.len(), bytes: limits.bytes, batch: out };
     let emit = mode != Mode::Replay;
     let done = tx.for_each(|change| match change {
@@ -79,6 +81,9 @@ pub(super) fn apply(
     for (t, n) in transforms.iter_mut().zip(&s.evaluated) {
         t.counts.evaluations += n;
     }
+    for (changes, n) in changes.iter_mut().zip(&s.inserted) {
+        changes[0] += n;
+    }
     for (space, key, image) in s.stored.drain(..) {
         state.put(space, key, Some(image));
     }
@@ -95,11 +100,13 @@ struct Output<'o> {
 }
 
 impl Scratch {
-    fn begin(&mut self, transforms: usize) {
+    fn begin(&mut self, transforms: usize, tables: usize) {
         self.hashes.clear();
         self.stored.clear();
         self.evaluated.clear();
         self.evaluated.resize(transforms, 0);
+        self.inserted.clear();
+        self.inserted.resize(tables, 0);
     }
 
     fn insert(
@@ -109,6 +116,7 @@ impl Scratch {
         transforms: Option<&mut Vec<Transform>>,
         out: &mut Output<'_>,
     ) -> Result<(), Unusual> {
+        self.inserted[r.index] += 1;
         let mut values = recycled(std::mem::take(&mut self.values));
         let mut picked = recycled(std::mem::take(&mut self.picked));
         let result = if r.whole_values(new, &mut values) {

@@ -18,6 +18,8 @@ mod net;
 pub mod reconcile;
 mod table;
 
+use std::collections::HashMap;
+
 use crate::assemble::Transaction;
 use crate::catalogue::Oid;
 use crate::change::{Change, CommitInfo, OldTuple};
@@ -41,6 +43,8 @@ pub struct Engine {
     diff: diff::Scratch,
     inserts: inserts::Scratch,
     pub limits: SplitLimits,
+    /// By table: inserts, updates, deletes, truncates that were applied.
+    pub changes: Vec<[u64; 4]>,
 }
 
 /// Beyond these, one source transaction goes out in several Kafka transactions.
@@ -48,6 +52,10 @@ pub struct Engine {
 pub struct SplitLimits {
     pub records: usize,
     pub bytes: usize,
+}
+
+impl SplitLimits {
+    const NONE: SplitLimits = SplitLimits { records: usize::MAX, bytes: usize::MAX };
 }
 
 /// Where the parts of a transaction beyond the split limits go, and where live keys come from for a TRUNCATE of a table
@@ -75,19 +83,11 @@ pub enum Mode {
     },
 }
 
-impl Mode {
-    fn skip(self) -> u64 {
-        match self {
-            Mode::Emit { skip } => skip,
-            Mode::Replay => 0,
-        }
-    }
-}
-
 impl Engine {
     pub fn new(tables: Vec<Table>, transforms: Vec<Transform>, limits: SplitLimits) -> Engine {
         Engine {
             relations: RelationMaps::new(&tables),
+            changes: vec![[0; 4]; tables.len()],
             tables,
             transforms,
             net: Net::default(),
@@ -113,17 +113,13 @@ impl Engine {
         outlet: &mut dyn Outlet,
     ) -> Result<(), EngineError> {
         let info = tx.info;
-        let (records, arena) = (out.records.len(), out.arena.len());
-        let take_back = |out: &mut OutputBatch| {
-            out.records.truncate(records);
-            out.arena.truncate(arena);
-        };
+        self.diff.mark(out);
         if !inserts::apply(self, tx, &info, mode, state, out) {
-            take_back(out);
+            self.diff.take_back(out);
             let result = self.apply_inner(tx, &info, mode, state, out, outlet);
             self.net.clear();
             if result.is_err() {
-                take_back(out);
+                self.diff.take_back(out);
                 return result;
             }
         }
@@ -143,7 +139,7 @@ impl Engine {
         out: &mut OutputBatch,
         outlet: &mut dyn Outlet,
     ) -> Result<(), EngineError> {
-        let Engine { tables, relations, net, .. } = self;
+        let Engine { tables, relations, net, changes, .. } = self;
         tx.for_each(|change| -> Result<(), EngineError> {
             let resolve = |oid: Oid| Resolved::find(oid, relations, tables, info);
             match change {
@@ -152,20 +148,30 @@ impl Engine {
                     Ok(())
                 }
                 Change::Insert { relation, new } => match resolve(relation)? {
-                    Some(r) => net.insert(&r, new, info),
+                    Some(r) => {
+                        changes[r.index][0] += 1;
+                        net.insert(&r, new, info)
+                    }
                     None => Ok(()),
                 },
                 Change::Update { relation, old, new } => match resolve(relation)? {
-                    Some(r) => net.update(&r, old, new, state, info),
+                    Some(r) => {
+                        changes[r.index][1] += 1;
+                        net.update(&r, old, new, state, info)
+                    }
                     None => Ok(()),
                 },
                 Change::Delete { relation, old } => match resolve(relation)? {
-                    Some(r) => net.delete(&r, old, state, info),
+                    Some(r) => {
+                        changes[r.index][2] += 1;
+                        net.delete(&r, old, state, info)
+                    }
                     None => Ok(()),
                 },
                 Change::Truncate { relations: oids, .. } => {
                     for &oid in &oids {
                         if let Some(r) = resolve(oid)? {
+                            changes[r.index][3] += 1;
                             let leaf = !r.table.leaves.iter().all(|l| oids.contains(l));
                             net.truncate(&r, leaf, state, info)?;
                         }
@@ -175,18 +181,30 @@ impl Engine {
                 Change::Message { .. } => Ok(()),
             }
         })?;
-        self.diff.begin(info, mode, out.records.len());
-        if let Mode::Emit { .. } = mode {
-            for i in 0..self.transforms.len() {
-                let transform = &mut self.transforms[i];
-                if info.end_lsn <= transform.live_from {
-                    continue;
-                }
-                let table = &self.tables[transform.table];
-                diff::transform(transform, table, &self.net, &mut self.diff, &self.limits, state, out, outlet)?;
+        let emits = matches!(mode, Mode::Emit { .. });
+        let mut limits = self.limits;
+        // What is alive is read back before anything of this transaction is in `out`, and then nothing of it may go out
+        // early: a second reading would see its own parts.
+        let mut alive = HashMap::new();
+        for (i, t) in self.transforms.iter().enumerate().filter(|(_, t)| info.end_lsn > t.live_from) {
+            if emits && self.net.table(t.table).is_some_and(|n| n.truncated) {
+                let mut keys = Vec::new();
+                outlet.live_keys(out, t, &mut |key, hash| keys.push((key.into(), hash)))?;
+                alive.insert(i, keys);
+                limits = SplitLimits::NONE;
             }
-            self.diff.finish(out);
         }
+        self.diff.begin(info, mode, out);
+        for (i, transform) in self.transforms.iter_mut().enumerate() {
+            // In a replay the records are in Kafka; held keys are state, and follow.
+            if info.end_lsn <= transform.live_from || (!emits && transform.on_error == OnError::Halt) {
+                continue;
+            }
+            let table = &self.tables[transform.table];
+            let alive = alive.remove(&i).unwrap_or_default();
+            diff::transform(transform, table, &self.net, alive, &mut self.diff, &limits, state, out, outlet)?;
+        }
+        self.diff.finish(out);
         self.net.store(&self.tables, state);
         self.diff.store_held(state);
         Ok(())

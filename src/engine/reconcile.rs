@@ -134,11 +134,12 @@ fn one(
             summary.upserts += 1;
         }
         Err(e) => {
+            t.counts.failed(&e);
             let OnError::DeadLetter { topic, partitions, held } = t.on_error else {
                 let key = key_text(t, key);
                 return Err(EngineError::Row { transform: t.name.clone(), key, lsn: stamp.end_lsn, source: e });
             };
-            t.counts.errors += 1;
+            t.counts.held_changes += 1;
             summary.held += 1;
             let letter = held::letter(&t.name, &e, stamp.end_lsn, *seq);
             push(out, topic, partitions, key, Some(letter.as_bytes()), stamp, *seq, Origin::Reconcile);
