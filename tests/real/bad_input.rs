@@ -56,8 +56,22 @@ fn transforms_and_contracts() {
         case("a view", "SELECT id, 'x' AS name FROM shop.seen", &text, "PGS1022", "view", "tables behind"),
         case("a field without output", "SELECT id FROM shop.item", &text, "PGS2010", "name", ""),
         case("an output without field", "SELECT id, name, note FROM shop.item", &text, "PGS2011", "note", ""),
-        case("null into non-null", "SELECT id, note AS name FROM shop.item", &text, "PGS2012", "may be NULL", "COALESCE"),
-        case("a type that does not fit", "SELECT id, name FROM shop.item", one("name", "\"long\""), "PGS2013", "cannot become", "string"),
+        case(
+            "null into non-null",
+            "SELECT id, note AS name FROM shop.item",
+            &text,
+            "PGS2012",
+            "may be NULL",
+            "COALESCE",
+        ),
+        case(
+            "a type that does not fit",
+            "SELECT id, name FROM shop.item",
+            one("name", "\"long\""),
+            "PGS2013",
+            "cannot become",
+            "string",
+        ),
         case(
             "a lossy mapping",
             "SELECT id, at FROM shop.item",
@@ -66,7 +80,14 @@ fn transforms_and_contracts() {
             "would lose",
             "pgspine.lossy",
         ),
-        case("a key that is not unique", "SELECT length(name) AS id, name FROM shop.item", &text, "PGS1041", "unique", ""),
+        case(
+            "a key that is not unique",
+            "SELECT length(name) AS id, name FROM shop.item",
+            &text,
+            "PGS1041",
+            "unique",
+            "",
+        ),
         case("a contract that is no JSON", "SELECT id, name FROM shop.item", "{", "PGS2001", "", ""),
     ];
     for c in cases {
@@ -110,7 +131,10 @@ fn header_and_configuration() {
     for command in [&["check"][..], &["run"], &["status"], &["preview", "x"]] {
         let (code, text) = said(&bench.project.output(command));
         assert_eq!(code, 2, "{text}");
-        assert!(text.contains("pgspine.toml:") && text.contains("PGS3003") && text.contains("bootstrap_servers"), "{text}");
+        assert!(
+            text.contains("pgspine.toml:") && text.contains("PGS3003") && text.contains("bootstrap_servers"),
+            "{text}"
+        );
     }
 }
 
@@ -148,7 +172,10 @@ fn slots_of_somebody_else() {
 fn rights_that_are_missing() {
     let bench = Bench::new("bad_rights", "");
     let role = Role(unique("rightless"));
-    bench.sql(&format!("CREATE ROLE {0} LOGIN; GRANT USAGE ON SCHEMA shop TO {0}; GRANT SELECT ON shop.item TO {0}", role.0));
+    bench.sql(&format!(
+        "CREATE ROLE {0} LOGIN; GRANT USAGE ON SCHEMA shop TO {0}; GRANT SELECT ON shop.item TO {0}",
+        role.0
+    ));
     bench.edit("user=postgres", &format!("user={}", role.0));
     let (code, found) = findings(&bench.project, &["check", "--live"]);
     assert!(code == 1 && errors(&found).contains(&"PGS4006"), "{found:#?}");
@@ -202,7 +229,11 @@ fn topics_that_do_not_fit() {
     wait(admin().create_topics([&made], &AdminOptions::new())).unwrap();
     let (code, found) = findings(&bench.project, &["check", "--live"]);
     assert_eq!((code, errors(&found)), (1, vec!["PGS5012"]), "{found:#?}");
-    assert!(found[0]["help"].as_str().is_some_and(|h| h.contains("--add-config cleanup.policy=compact")), "{}", found[0]);
+    assert!(
+        found[0]["help"].as_str().is_some_and(|h| h.contains("--add-config cleanup.policy=compact")),
+        "{}",
+        found[0]
+    );
     refused(&bench, &[], 2, &["PGS5012", "cleanup.policy=delete"]);
     remove(&[&bench.topic]);
 
@@ -227,7 +258,8 @@ fn what_the_registry_refuses() {
     let bench = Bench::new("bad_schema", "");
     let client = pgspine::registry::Client::new(&registry_options()).unwrap();
     let subject = format!("{}-value", bench.topic);
-    let before = r#"{"type": "record", "name": "Item", "namespace": "test", "fields": [{"name": "id", "type": "long"}]}"#;
+    let before =
+        r#"{"type": "record", "name": "Item", "namespace": "test", "fields": [{"name": "id", "type": "long"}]}"#;
     client.set_level(&subject, "FULL_TRANSITIVE").unwrap();
     client.register(&subject, before).unwrap();
     let (code, found) = findings(&bench.project, &["check", "--live"]);

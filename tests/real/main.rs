@@ -1,6 +1,7 @@
 //! Tests against real services: one binary, one file per theme. `make test` starts the services and names them in the
 //! environment.
 
+mod oracle;
 mod support;
 
 mod bad_input;
@@ -24,7 +25,6 @@ mod function_oracle;
 mod function_text;
 mod gap;
 mod golden_recorder;
-mod oracle;
 mod process;
 mod random;
 mod reconcile;
