@@ -3,7 +3,8 @@
 use crate::reconcile_scene::*;
 use crate::support::{Record, read_topic};
 
-const ROWS: &str = "CREATE TABLE v (id int PRIMARY KEY, d int NOT NULL); INSERT INTO v SELECT i, 2 FROM generate_series(1, 6) i;
+const ROWS: &str =
+    "CREATE TABLE v (id int PRIMARY KEY, d int NOT NULL); INSERT INTO v SELECT i, 2 FROM generate_series(1, 6) i;
     CREATE TABLE item (id int PRIMARY KEY, a text); INSERT INTO item VALUES (1, 'x')";
 const DIVIDED: &str = "SELECT v.id, 10 / v.d AS q FROM v AS v";
 const FIELDS: &[(&str, &str)] = &[("id", INT), ("q", INT_OR_NULL)];
@@ -46,13 +47,12 @@ impl Scene {
         let mut all: Vec<_> = read_topic(&format!("{}.dead-letter", self.topic(name)))
             .into_iter()
             .map(|r| {
-                let json: serde_json::Value = serde_json::from_slice(r.value.as_deref().expect("a letter")).expect("JSON");
+                let json: serde_json::Value =
+                    serde_json::from_slice(r.value.as_deref().expect("a letter")).expect("JSON");
                 (r, json)
             })
             .collect();
-        all.sort_by_key(|(_, j)| {
-            (j["lsn"].as_str().unwrap().parse::<pgspine::lsn::Lsn>().unwrap(), j["seq"].as_u64())
-        });
+        all.sort_by_key(|(_, j)| (j["lsn"].as_str().unwrap().parse::<pgspine::lsn::Lsn>().unwrap(), j["seq"].as_u64()));
         all
     }
 }
@@ -75,7 +75,10 @@ fn a_key_is_held(full: bool) {
     let names: Vec<&str> = letter.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(names, ["version", "transform", "code", "path", "lsn", "seq", "message"]);
     assert_eq!((&letter["version"], &letter["transform"]), (&1.into(), &"v".into()));
-    assert!(letter["code"].as_str().unwrap().starts_with("PGS") && letter["message"].as_str().unwrap().contains("zero"), "{letter}");
+    assert!(
+        letter["code"].as_str().unwrap().starts_with("PGS") && letter["message"].as_str().unwrap().contains("zero"),
+        "{letter}"
+    );
     let key = read_topic(&s.topic("v")).into_iter().find(|r| r.key == record.key);
     assert!(key.is_some(), "the same key bytes");
     assert_eq!(record.headers.get("pgspine-lsn").map(String::as_str), letter["lsn"].as_str());
@@ -222,14 +225,22 @@ fn every_kind_of_value_that_does_not_fit_is_held() {
     let mut s = Scene::new("kinds", schema, "");
     let decimal = "[\"null\", {\"type\": \"bytes\", \"logicalType\": \"decimal\", \"precision\": 6, \"scale\": 2}], \"default\": null";
     let micros = "[\"null\", {\"type\": \"long\", \"logicalType\": \"timestamp-micros\"}], \"default\": null";
-    let mood = "[\"null\", {\"type\": \"enum\", \"name\": \"Mood\", \"symbols\": [\"sad\", \"ok\"]}], \"default\": null";
-    let letter = "[\"null\", {\"type\": \"enum\", \"name\": \"Letter\", \"symbols\": [\"a\", \"b\"]}], \"default\": null";
+    let mood =
+        "[\"null\", {\"type\": \"enum\", \"name\": \"Mood\", \"symbols\": [\"sad\", \"ok\"]}], \"default\": null";
+    let letter =
+        "[\"null\", {\"type\": \"enum\", \"name\": \"Letter\", \"symbols\": [\"a\", \"b\"]}], \"default\": null";
     let held = "on_error = \"dead_letter\"";
     s.transform("n", held, 1, "SELECT v.id, v.n FROM v AS v", &[("id", INT), ("n", decimal)]);
     s.transform("t", held, 1, "SELECT v.id, v.t FROM v AS v", &[("id", INT), ("t", micros)]);
     s.transform("e", held, 1, "SELECT v.id, v.e FROM v AS v", &[("id", INT), ("e", mood)]);
     s.transform("w", held, 1, "SELECT v.id, v.w FROM v AS v", &[("id", INT), ("w", letter)]);
-    s.transform("big", "on_error = \"dead_letter\"\nmax_record = \"1KB\"", 1, "SELECT v.id, v.big FROM v AS v", &[("id", INT), ("big", TEXT)]);
+    s.transform(
+        "big",
+        "on_error = \"dead_letter\"\nmax_record = \"1KB\"",
+        1,
+        "SELECT v.id, v.big FROM v AS v",
+        &[("id", INT), ("big", TEXT)],
+    );
     s.start(&[]);
     s.sync();
     // What the contract lacks at the start is refused there.

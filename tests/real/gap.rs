@@ -17,7 +17,8 @@ fn word(log: &str) -> String {
     log[at..].chars().take_while(|c| !c.is_whitespace() && *c != '`').collect()
 }
 
-const WHILE_AWAY: &str = "UPDATE item SET a = 'away' WHERE id < 3; DELETE FROM item WHERE id = 5; INSERT INTO whole VALUES (2, 'y')";
+const WHILE_AWAY: &str =
+    "UPDATE item SET a = 'away' WHERE id < 3; DELETE FROM item WHERE id = 5; INSERT INTO whole VALUES (2, 'y')";
 
 #[test]
 fn a_dropped_slot_is_healed_by_its_word() {

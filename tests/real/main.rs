@@ -12,6 +12,7 @@ mod codes;
 mod crash;
 mod crash_points;
 mod dead_letter;
+mod demo;
 mod differential;
 mod emit_topics;
 mod emit_transactions;

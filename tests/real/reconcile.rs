@@ -232,7 +232,10 @@ fn a_damaged_topic_is_repaired_exactly() {
         let after = crate::support::read_topic(&topic);
         assert_eq!(crate::support::fold(&after), good);
         assert_eq!(after.len(), before.len() + 7 + 6, "full = {full}");
-        assert!(after.iter().filter(|r| r.headers.get("pgspine-origin").map(String::as_str) == Some("reconcile")).count() >= 6);
+        assert!(
+            after.iter().filter(|r| r.headers.get("pgspine-origin").map(String::as_str) == Some("reconcile")).count()
+                >= 6
+        );
     }
 }
 

@@ -67,7 +67,9 @@ fn rows_that_come_back_after_the_fuse_need_no_word() {
     s.sync();
     s.stop();
     // Half restored while the state is lost, so that the stream does not tell of it.
-    s.client.batch_execute("CREATE TABLE aside AS SELECT * FROM item WHERE id <= 150; DELETE FROM item WHERE id <= 150").unwrap();
+    s.client
+        .batch_execute("CREATE TABLE aside AS SELECT * FROM item WHERE id <= 150; DELETE FROM item WHERE id <= 150")
+        .unwrap();
     s.remove_state();
     s.loose("item");
     s.refused(&[], 2, &["PGS8004", "150 tombstones"]);

@@ -97,7 +97,9 @@ impl Scene {
         let database = fresh_database(name);
         let mut client = database.client();
         client.batch_execute(schema).expect("the schema");
-        client.batch_execute("CREATE TABLE tick (id int PRIMARY KEY, n int NOT NULL); INSERT INTO tick VALUES (1, 0)").expect("tick");
+        client
+            .batch_execute("CREATE TABLE tick (id int PRIMARY KEY, n int NOT NULL); INSERT INTO tick VALUES (1, 0)")
+            .expect("tick");
         let project = Project::new(name, &database, more);
         let prefix = project.name.clone();
         let mut scene = Scene {
@@ -127,8 +129,7 @@ impl Scene {
     /// type may be followed by more members: `"int", "default": 0`.
     pub fn transform(&mut self, name: &str, header: &str, keys: usize, select: &str, fields: &[(&str, &str)]) {
         let record: String = name.split(['_', '/']).map(|p| p[..1].to_uppercase() + &p[1..]).collect();
-        let listed: Vec<String> =
-            fields.iter().map(|(n, t)| format!("{{\"name\": \"{n}\", \"type\": {t}}}")).collect();
+        let listed: Vec<String> = fields.iter().map(|(n, t)| format!("{{\"name\": \"{n}\", \"type\": {t}}}")).collect();
         let contract = format!(
             "{{\"type\": \"record\", \"name\": \"{record}\", \"namespace\": \"test\", \"fields\": [{}]}}",
             listed.join(", ")
@@ -136,7 +137,15 @@ impl Scene {
         self.transform_with(name, header, keys, select, &fields.iter().map(|f| f.0).collect::<Vec<_>>(), &contract);
     }
 
-    pub fn transform_with(&mut self, name: &str, header: &str, keys: usize, select: &str, fields: &[&str], contract: &str) {
+    pub fn transform_with(
+        &mut self,
+        name: &str,
+        header: &str,
+        keys: usize,
+        select: &str,
+        fields: &[&str],
+        contract: &str,
+    ) {
         let topic = self.topic(name);
         let key: Vec<String> = fields[..keys].iter().map(|f| format!("{f:?}")).collect();
         let sql = format!("/* pgspine\ntopic = \"{topic}\"\nkey = [{}]\n{header}\n*/\n{select};\n", key.join(", "));
@@ -154,7 +163,8 @@ impl Scene {
     /// Removes the files; the topic is compared no longer.
     pub fn remove(&mut self, name: &str) -> Published {
         for ending in ["sql", "avsc"] {
-            std::fs::remove_file(self.project.dir().join("transforms").join(name).with_extension(ending)).expect("a file");
+            std::fs::remove_file(self.project.dir().join("transforms").join(name).with_extension(ending))
+                .expect("a file");
         }
         let at = self.published.iter().position(|p| p.name == name).expect("a transform");
         self.published.remove(at)
@@ -346,7 +356,8 @@ impl Scene {
             let key = r.key.as_deref().expect("a key");
             let (id, body) = frame(key);
             let schema = keys.entry(id).or_insert_with(|| schema(id)).clone();
-            let key = GenericDatumReader::builder(&schema).build().and_then(|r| r.read_value(&mut &body[..])).expect("a key");
+            let key =
+                GenericDatumReader::builder(&schema).build().and_then(|r| r.read_value(&mut &body[..])).expect("a key");
             let key = texts(key);
             let value = r.value.as_deref().map(|v| {
                 let mut all = texts(value(v));
