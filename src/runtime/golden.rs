@@ -157,7 +157,12 @@ impl Outlet for Nowhere {
     fn part(&mut self, _: &mut OutputBatch, _: usize, _: &CommitInfo, _: u64) -> Result<(), EngineError> {
         Err(EngineError::Outlet)
     }
-    fn live_keys(&mut self, _: &mut OutputBatch, _: &Transform, _: &mut dyn FnMut(&[u8], u128)) -> Result<(), EngineError> {
+    fn live_keys(
+        &mut self,
+        _: &mut OutputBatch,
+        _: &Transform,
+        _: &mut dyn FnMut(&[u8], u128),
+    ) -> Result<(), EngineError> {
         Err(EngineError::Outlet)
     }
 }

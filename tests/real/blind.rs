@@ -97,7 +97,12 @@ fn a_used_column_changes_its_type_or_is_gone() {
         s.transform("item", "", 1, ITEM, FIELDS);
         s.start(&[]);
         s.sync();
-        s.blinded("item", "ALTER TABLE item ALTER COLUMN n TYPE bigint; UPDATE item SET n = 5000000000 WHERE id = 1", 6, &["n"]);
+        s.blinded(
+            "item",
+            "ALTER TABLE item ALTER COLUMN n TYPE bigint; UPDATE item SET n = 5000000000 WHERE id = 1",
+            6,
+            &["n"],
+        );
         s.repaired("UPDATE item SET n = 6 WHERE id = 2");
         s.blinded("item", "ALTER TABLE item DROP COLUMN n; INSERT INTO item VALUES (11, 'eleven', 'sad')", 6, &["n"]);
         s.refused(&[], 2, &["item.sql", "n"]);
@@ -156,7 +161,8 @@ fn a_publication_that_is_made_anew_is_a_gap() {
     s.check();
 }
 
-const PARTITIONS: &str = "CREATE TABLE p (id int, region text, v text, PRIMARY KEY (id, region)) PARTITION BY LIST (region);
+const PARTITIONS: &str =
+    "CREATE TABLE p (id int, region text, v text, PRIMARY KEY (id, region)) PARTITION BY LIST (region);
     CREATE TABLE p_eu PARTITION OF p FOR VALUES IN ('eu'); CREATE TABLE p_us PARTITION OF p FOR VALUES IN ('us');
     INSERT INTO p SELECT i, CASE i % 2 WHEN 0 THEN 'eu' ELSE 'us' END, 'v' || i FROM generate_series(1, 10) i";
 const P: &str = "SELECT p.id, p.region, p.v FROM p AS p";

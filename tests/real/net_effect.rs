@@ -17,7 +17,13 @@ fn rows(identity: &(&str, &str)) -> Scene {
         identity.1
     );
     let mut s = Scene::new(&format!("net_{}", identity.0), &schema, "");
-    s.transform("by_id", "", 1, "SELECT t.id, t.k, t.a FROM t AS t WHERE t.a IS DISTINCT FROM 'hidden'", &[("id", INT), ("k", INT), ("a", TEXT)]);
+    s.transform(
+        "by_id",
+        "",
+        1,
+        "SELECT t.id, t.k, t.a FROM t AS t WHERE t.a IS DISTINCT FROM 'hidden'",
+        &[("id", INT), ("k", INT), ("a", TEXT)],
+    );
     s.transform("by_k", "", 1, "SELECT t.k, t.id, t.a FROM t AS t", &[("k", INT), ("id", INT), ("a", TEXT)]);
     s
 }
@@ -65,7 +71,11 @@ fn nasty_transactions_under_every_identity() {
             }
         }
         let two = "pgspine_net_".to_owned() + &s.prefix;
-        s.client.batch_execute(&format!("BEGIN; INSERT INTO t VALUES (1, 1, 1, 'prepared', ''); PREPARE TRANSACTION '{two}'")).unwrap();
+        s.client
+            .batch_execute(&format!(
+                "BEGIN; INSERT INTO t VALUES (1, 1, 1, 'prepared', ''); PREPARE TRANSACTION '{two}'"
+            ))
+            .unwrap();
         s.commit("INSERT INTO t VALUES (2, 2, 2, 'before it', '')");
         s.client.batch_execute(&format!("COMMIT PREPARED '{two}'")).unwrap();
         s.observe("COMMIT PREPARED");
@@ -94,7 +104,13 @@ fn unchanged_toast_values_come_from_what_is_known() {
         let bytes = "[\"null\", \"bytes\"], \"default\": null";
         let all = [("id", INT), ("n", INT_OR_NULL), ("t", TEXT), ("y", bytes), ("j", TEXT), ("r", array)];
         s.transform("b", "", 1, "SELECT b.id, b.n, b.t, b.y, b.j, b.r FROM b AS b", &all);
-        s.transform("length", "", 1, "SELECT b.id, length(b.t) AS l FROM b AS b WHERE b.n > 0", &[("id", INT), ("l", INT_OR_NULL)]);
+        s.transform(
+            "length",
+            "",
+            1,
+            "SELECT b.id, length(b.t) AS l FROM b AS b WHERE b.n > 0",
+            &[("id", INT), ("l", INT_OR_NULL)],
+        );
         s.start(&[]);
         s.sync();
         s.commit("UPDATE b SET n = 10 WHERE id = 1");
@@ -115,7 +131,11 @@ fn unchanged_toast_values_come_from_what_is_known() {
 
 #[test]
 fn rows_that_move_between_partitions() {
-    let leaves = ["", "ALTER TABLE p_eu REPLICA IDENTITY FULL", "ALTER TABLE p REPLICA IDENTITY FULL; ALTER TABLE p_eu REPLICA IDENTITY FULL; ALTER TABLE p_us REPLICA IDENTITY FULL"];
+    let leaves = [
+        "",
+        "ALTER TABLE p_eu REPLICA IDENTITY FULL",
+        "ALTER TABLE p REPLICA IDENTITY FULL; ALTER TABLE p_eu REPLICA IDENTITY FULL; ALTER TABLE p_us REPLICA IDENTITY FULL",
+    ];
     for full in leaves {
         let schema = format!(
             "CREATE TABLE p (id int, region text, v text, unused text, PRIMARY KEY (id, region)) PARTITION BY LIST (region);
@@ -125,7 +145,13 @@ fn rows_that_move_between_partitions() {
              INSERT INTO p SELECT i, CASE i % 2 WHEN 0 THEN 'eu' ELSE 'us' END, 'v' || i FROM generate_series(1, 10) i"
         );
         let mut s = Scene::new("moves", &schema, "");
-        s.transform("p", "", 2, "SELECT p.id, p.region, p.v FROM p AS p WHERE p.v <> 'hidden'", &[("id", INT), ("region", "\"string\""), ("v", TEXT)]);
+        s.transform(
+            "p",
+            "",
+            2,
+            "SELECT p.id, p.region, p.v FROM p AS p WHERE p.v <> 'hidden'",
+            &[("id", INT), ("region", "\"string\""), ("v", TEXT)],
+        );
         s.start(&[]);
         s.sync();
         s.commit("UPDATE p SET region = 'eu' WHERE id = 1");
@@ -151,7 +177,11 @@ fn rows_that_move_between_partitions() {
 
 #[test]
 fn a_generated_column_is_refused_by_name() {
-    let mut s = Scene::new("generated", "CREATE TABLE g (id int PRIMARY KEY, a int, twice int GENERATED ALWAYS AS (a * 2) STORED)", "");
+    let mut s = Scene::new(
+        "generated",
+        "CREATE TABLE g (id int PRIMARY KEY, a int, twice int GENERATED ALWAYS AS (a * 2) STORED)",
+        "",
+    );
     s.transform("g", "", 1, "SELECT g.id, g.twice FROM g AS g", &[("id", INT), ("twice", INT_OR_NULL)]);
     s.refused(&[], 2, &["g.sql", "twice", "generated"]);
     s.transform("g", "", 1, "SELECT g.id, g.a * 2 AS twice FROM g AS g", &[("id", INT), ("twice", INT_OR_NULL)]);
@@ -166,7 +196,9 @@ fn a_generated_column_is_refused_by_name() {
 #[test]
 fn a_transaction_beyond_the_limit_goes_out_in_parts_and_exactly_once() {
     for full in ["", "ALTER TABLE t REPLICA IDENTITY FULL;"] {
-        let schema = format!("CREATE TABLE t (id int PRIMARY KEY, a text); {full} INSERT INTO t SELECT i, 'a' FROM generate_series(1, 300) i");
+        let schema = format!(
+            "CREATE TABLE t (id int PRIMARY KEY, a text); {full} INSERT INTO t SELECT i, 'a' FROM generate_series(1, 300) i"
+        );
         for point in ["after_commit:3", "produced:4", "before_commit:2", "state_durable:1"] {
             let mut s = Scene::new("split", &schema, "[commit]\nsplit_records = 50\n");
             s.transform("t", "", 1, "SELECT t.id, t.a FROM t AS t", &[("id", INT), ("a", TEXT)]);
@@ -188,12 +220,17 @@ fn a_transaction_beyond_the_limit_goes_out_in_parts_and_exactly_once() {
             s.check();
             let heard = s.heard("t");
             let large: Vec<_> = heard.iter().filter(|h| h.headers.contains_key("pgspine-part")).collect();
-            let parts: std::collections::BTreeSet<_> = large.iter().map(|h| h.headers["pgspine-part"].clone()).collect();
-            let mut of_both: Vec<String> = s.heard("u").iter().filter_map(|h| h.headers.get("pgspine-part").cloned()).collect();
+            let parts: std::collections::BTreeSet<_> =
+                large.iter().map(|h| h.headers["pgspine-part"].clone()).collect();
+            let mut of_both: Vec<String> =
+                s.heard("u").iter().filter_map(|h| h.headers.get("pgspine-part").cloned()).collect();
             of_both.extend(parts.iter().cloned());
             of_both.sort();
             of_both.dedup();
-            assert!(of_both.iter().filter(|p| p.ends_with("/last")).count() >= 1 && of_both.iter().any(|p| p == "1/more"), "{point}: {of_both:?}");
+            assert!(
+                of_both.iter().filter(|p| p.ends_with("/last")).count() >= 1 && of_both.iter().any(|p| p == "1/more"),
+                "{point}: {of_both:?}"
+            );
             assert!(of_both.len() >= 6, "{point}: {of_both:?}");
         }
     }
