@@ -83,21 +83,11 @@ pub enum Mode {
     },
 }
 
-impl Mode {
-    fn skip(self) -> u64 {
-        match self {
-            Mode::Emit { skip } => skip,
-            // Whatever it is, Kafka has it.
-            Mode::Replay => u64::MAX,
-        }
-    }
-}
-
 impl Engine {
     pub fn new(tables: Vec<Table>, transforms: Vec<Transform>, limits: SplitLimits) -> Engine {
         Engine {
-            changes: vec![[0; 4]; tables.len()],
             relations: RelationMaps::new(&tables),
+            changes: vec![[0; 4]; tables.len()],
             tables,
             transforms,
             net: Net::default(),

@@ -143,7 +143,7 @@ const TELL_EVERY: Duration = Duration::from_secs(10);
 
 fn tell(blockers: &[publication::Blocker], told: &mut Vec<(Option<u32>, Option<String>, Instant)>) {
     for b in blockers {
-        match told.iter_mut().find(|(pid, prepared, _)| (*pid, &*prepared) == (b.pid, &b.prepared)) {
+        match told.iter_mut().find(|(pid, prepared, _)| (*pid, prepared as &_) == (b.pid, &b.prepared)) {
             Some((_, _, at)) if at.elapsed() < TELL_EVERY => continue,
             Some((_, _, at)) => *at = Instant::now(),
             None => told.push((b.pid, b.prepared.clone(), Instant::now())),
