@@ -196,7 +196,9 @@ fn a_generated_column_is_refused_by_name() {
 #[test]
 fn a_transaction_beyond_the_limit_goes_out_in_parts_and_exactly_once() {
     const FULL: &str = "ALTER TABLE t REPLICA IDENTITY FULL;";
-    for (point, full) in [("after_commit:3", ""), ("produced:4", FULL), ("before_commit:2", ""), ("state_durable:1", "")] {
+    for (point, full) in
+        [("after_commit:3", ""), ("produced:4", FULL), ("before_commit:2", ""), ("state_durable:1", "")]
+    {
         let schema = format!(
             "CREATE TABLE t (id int PRIMARY KEY, a text); {full} INSERT INTO t SELECT i, 'a' FROM generate_series(1, 300) i"
         );
@@ -220,8 +222,7 @@ fn a_transaction_beyond_the_limit_goes_out_in_parts_and_exactly_once() {
         s.check();
         let heard = s.heard("t");
         let large: Vec<_> = heard.iter().filter(|h| h.headers.contains_key("pgspine-part")).collect();
-        let parts: std::collections::BTreeSet<_> =
-            large.iter().map(|h| h.headers["pgspine-part"].clone()).collect();
+        let parts: std::collections::BTreeSet<_> = large.iter().map(|h| h.headers["pgspine-part"].clone()).collect();
         let mut of_both: Vec<String> =
             s.heard("u").iter().filter_map(|h| h.headers.get("pgspine-part").cloned()).collect();
         of_both.extend(parts.iter().cloned());
