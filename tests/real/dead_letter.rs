@@ -275,7 +275,7 @@ fn every_kind_of_value_that_does_not_fit_is_held() {
     }
     let status = s.status().expect("it runs");
     assert_eq!(status["transforms"]["n"]["dead_letters"], s.letters("n").len());
-    s.go("UPDATE v SET n = 2, t = '2025-01-01 00:00:00+00', e = 'sad', w = 'b', big = 'fits'");
+    s.go("UPDATE v SET n = 2.25, t = '2025-01-01 00:00:00+00', e = 'sad', w = 'b', big = 'fits'");
     s.drained();
     for name in ["n", "t", "e", "w", "big"] {
         assert_eq!(s.held(name), s.answer(name), "{name}");

@@ -5,6 +5,7 @@ mod oracle;
 mod support;
 
 mod bad_input;
+mod blind;
 mod capture_catalogue;
 mod capture_server;
 mod capture_stream;
@@ -24,7 +25,9 @@ mod function_numeric;
 mod function_oracle;
 mod function_text;
 mod gap;
+mod golden_entities;
 mod golden_recorder;
+mod net_effect;
 mod process;
 mod random;
 mod reconcile;
