@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -96,10 +97,35 @@ fn on_signals(shared: &Arc<Shared>) -> std::io::Result<()> {
             }
             tracing::info!(signal, "shutting down");
             shared.shut_down();
+            in_time(&shared);
         }
     };
     std::thread::Builder::new().name("signals".into()).spawn(body).map(drop)
 }
+
+/// Ten seconds are promised. Whoever waits for a server that does not answer cannot be woken; what is committed is
+/// committed, and the rest comes again, as after any other end of the process.
+fn in_time(shared: &Arc<Shared>) {
+    let shared = Arc::clone(shared);
+    let body = move || {
+        let begun = Instant::now();
+        loop {
+            let grace = if shared.drains() { DRAIN } else { WAKE_UP };
+            if begun.elapsed() >= grace {
+                tracing::warn!(grace_s = grace.as_secs(), "not ended by itself");
+                std::process::exit(0);
+            }
+            std::thread::park_timeout(Duration::from_millis(100));
+        }
+    };
+    // Without the thread it takes as long as it takes.
+    let _ = std::thread::Builder::new().name("in-time".into()).spawn(body);
+}
+
+/// For records and state that are on their way.
+const DRAIN: Duration = Duration::from_secs(9);
+/// When nothing is on its way: a loop that looks does so more often than this.
+const WAKE_UP: Duration = Duration::from_secs(2);
 
 fn handler(shared: Arc<Shared>, log: LogLevel, config: &Config) -> Handler {
     let prefix = config.topics.prefix.clone();

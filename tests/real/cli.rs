@@ -139,7 +139,11 @@ fn without_a_schema_check_says_what_to_do_and_a_pulled_one_is_enough() {
 
     // Everything at once, each with its place.
     bench.item("SELECT id, nam AS name, note, price, at, now() AS x FROM shop.item", ITEM_AVSC);
-    bench.project.transform("shop/other", "/* pgspine\ntopik = \"t\"\nkey = [\"id\"]\n*/\nSELECT * FROM shop.item", "{}");
+    bench.project.transform(
+        "shop/other",
+        "/* pgspine\ntopik = \"t\"\nkey = [\"id\"]\n*/\nSELECT * FROM shop.item",
+        "{}",
+    );
     let (code, found) = findings(&bench.project, &["check"]);
     assert_eq!(code, 1);
     for (finding, line) in [("PGS1002", 2), ("PGS1013", 5), ("PGS1021", 5), ("PGS1033", 5)] {
@@ -181,7 +185,8 @@ fn check_live_looks_at_all_three_and_changes_nothing() {
 #[test]
 fn our_types_are_those_of_the_server() {
     let bench = Bench::empty("cli_types", "");
-    let select = "SELECT id, name || 'x' AS a, price * 2 AS b, price + 1 AS c, id + n AS d, kind, at, tags, j -> 'a' AS e,
+    let select =
+        "SELECT id, name || 'x' AS a, price * 2 AS b, price + 1 AS c, id + n AS d, kind, at, tags, j -> 'a' AS e,
         j ->> 'a' AS f, coalesce(note, name) AS g, 'x' AS h, CASE WHEN n > 1 THEN price END AS i, n / 2.0 AS k,
         length(name) AS l, at::date AS m, jsonb_build_object('p', price) AS o, upper(name)::varchar(3) AS p,
         round(price, 1) AS q, date_trunc('day', at) AS r, n::numeric(5,1) AS s FROM shop.item";
@@ -207,7 +212,10 @@ fn schema_check_names_what_differs() {
     bench.sql("ALTER TABLE shop.item ADD added int; ALTER TABLE shop.item ALTER note SET NOT NULL");
     let (code, text) = said(&bench.project.output(&["schema", "check"]));
     assert_eq!(code, 1, "{text}");
-    assert!(text.contains("PGS3012") && text.contains("+\"added\" integer") && text.contains("-\"note\" text"), "{text}");
+    assert!(
+        text.contains("PGS3012") && text.contains("+\"added\" integer") && text.contains("-\"note\" text"),
+        "{text}"
+    );
     // What the contract cannot take any more is found as well.
     bench.sql("ALTER TABLE shop.item ALTER price DROP NOT NULL");
     let (_, found) = findings(&bench.project, &["schema", "check"]);
@@ -295,7 +303,10 @@ fn preview_tells_rows_without_kafka() {
     let all = lines(&stdout(&all));
     assert_eq!(all.len(), 31, "the hidden one is not among them");
     let bad = all.iter().find(|r| !r["error"].is_null()).unwrap();
-    assert_eq!((&bad["key"], &bad["error"]["code"], &bad["error"]["path"]), (&json!({"id": 100}), &json!("PGS2102"), &json!("price")));
+    assert_eq!(
+        (&bad["key"], &bad["error"]["code"], &bad["error"]["path"]),
+        (&json!({"id": 100}), &json!("PGS2102"), &json!("price"))
+    );
     let (code, text) = said(&bench.project.output(&["preview", "shop/itme"]));
     assert_eq!(code, 2, "{text}");
     assert!(text.contains("did you mean \"shop/item\"?"), "{text}");
@@ -358,16 +369,20 @@ fn preview_follows_the_commits() {
 fn explain_tells_what_is_kept() {
     let bench = Bench::new("cli_explain", "");
     let full = "/* pgspine\ntopic = \"unused\"\nkey = [\"a\", \"b\"]\n*/\nSELECT a, b FROM shop.full_item";
-    let avsc = r#"{"type": "record", "name": "F", "fields": [{"name": "a", "type": "int"}, {"name": "b", "type": "string"}]}"#;
+    let avsc =
+        r#"{"type": "record", "name": "F", "fields": [{"name": "a", "type": "int"}, {"name": "b", "type": "string"}]}"#;
     bench.project.transform("shop/full", full, avsc);
     let (code, text) = said(&bench.project.output(&["explain", "shop/item"]));
     assert_eq!(code, 0, "{text}");
-    for part in [&bench.topic, "shop.item by (id): id, name, note, price, at", "name <> 'hidden'", "id bigint not null  key 1"] {
+    for part in
+        [&bench.topic, "shop.item by (id): id, name, note, price, at", "name <> 'hidden'", "id bigint not null  key 1"]
+    {
         assert!(text.contains(part), "{part}: {text}");
     }
     let (_, text) = said(&bench.project.output(&["explain", "shop/full"]));
     assert!(text.contains("none: with REPLICA IDENTITY FULL"), "{text}");
-    let document: Value = serde_json::from_str(&stdout(&bench.project.output(&["explain", "shop/item", "--json"]))).unwrap();
+    let document: Value =
+        serde_json::from_str(&stdout(&bench.project.output(&["explain", "shop/item", "--json"]))).unwrap();
     assert_eq!((&document["identity"], &document["root"]), (&json!(["id"]), &json!("shop.item")));
     assert_eq!(document["outputs"][1], json!({"name": "name", "type": "text", "nullable": false, "key": null}));
     assert_eq!(bench.project.output(&["explain", "nope"]).status.code(), Some(2));
