@@ -175,9 +175,10 @@ fn check_live_looks_at_all_three_and_changes_nothing() {
     bench.edit(&registry(), "http://127.0.0.1:1");
     let (code, found) = findings(&bench.project, &["check", "--live"]);
     assert_eq!((code, errors(&found)), (3, vec!["PGS5003", "PGS6001"]), "{found:#?}");
-    bench.edit("dbname=", "port=1 dbname=");
+    bench.edit("dbname=", "port=1 password=hunter2-planted dbname=");
     let (code, text) = said(&bench.project.output(&["check", "--live"]));
     assert_eq!(code, 3, "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
     assert!(text.contains("PGS4003") && text.contains("PGS5003") && text.contains("PGS6001"), "{text}");
     assert_eq!(bench.project.output(&["schema", "pull"]).status.code(), Some(3));
 }
