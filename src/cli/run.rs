@@ -84,6 +84,10 @@ pub fn bridge(config: Config, shared: Arc<Shared>, run: &args::Run) -> Bridge {
     }
 }
 
+/// From SIGTERM to the end, whatever is under way: calls into librdkafka, the registry or PostgreSQL can take longer
+/// when their servers are away. Leaving in the middle of them is safe, as being killed there is.
+const LONGEST_END: Duration = Duration::from_secs(7);
+
 /// SIGTERM and SIGINT ask for the end; a second one is not waited for.
 fn on_signals(shared: &Arc<Shared>) -> std::io::Result<()> {
     use signal_hook::consts::{SIGINT, SIGTERM};
@@ -93,39 +97,39 @@ fn on_signals(shared: &Arc<Shared>) -> std::io::Result<()> {
         for signal in signals.forever() {
             if shared.shutdown() {
                 tracing::warn!(signal, "ending at once");
-                std::process::exit(128 + signal);
+                leave(128 + signal);
             }
             tracing::info!(signal, "shutting down");
             shared.shut_down();
-            in_time(&shared);
+            if std::thread::Builder::new().name("deadline".into()).spawn(deadline).is_err() {
+                leave(0);
+            }
         }
     };
     std::thread::Builder::new().name("signals".into()).spawn(body).map(drop)
 }
 
-/// Ten seconds are promised. Whoever waits for a server that does not answer cannot be woken; what is committed is
-/// committed, and the rest comes again, as after any other end of the process.
-fn in_time(shared: &Arc<Shared>) {
-    let shared = Arc::clone(shared);
-    let body = move || {
-        let begun = Instant::now();
-        loop {
-            let grace = if shared.drains() { DRAIN } else { WAKE_UP };
-            if begun.elapsed() >= grace {
-                tracing::warn!(grace_s = grace.as_secs(), "not ended by itself");
-                std::process::exit(0);
-            }
-            std::thread::park_timeout(Duration::from_millis(100));
-        }
-    };
-    // Without the thread it takes as long as it takes.
-    let _ = std::thread::Builder::new().name("in-time".into()).spawn(body);
+fn deadline() {
+    let end = Instant::now() + LONGEST_END;
+    while let Some(left) = end.checked_duration_since(Instant::now()) {
+        // Nobody unparks: the end of the process ends this thread.
+        std::thread::park_timeout(left);
+    }
+    tracing::warn!(
+        seconds = LONGEST_END.as_secs(),
+        "a call to a server has not come back: leaving as it is, the next start goes on"
+    );
+    leave(0);
 }
 
-/// For records and state that are on their way.
-const DRAIN: Duration = Duration::from_secs(9);
-/// When nothing is on its way: a loop that looks does so more often than this.
-const WAKE_UP: Duration = Duration::from_secs(2);
+/// Ends the process without the libraries' exit handlers: other threads are still in these libraries.
+fn leave(code: i32) -> ! {
+    use std::io::Write;
+    // The end does not wait for a reader of our output.
+    let _ = std::io::stdout().flush();
+    // SAFETY: takes a number, and does not come back.
+    unsafe { libc::_exit(code) }
+}
 
 fn handler(shared: Arc<Shared>, log: LogLevel, config: &Config) -> Handler {
     let prefix = config.topics.prefix.clone();

@@ -121,7 +121,11 @@ impl Scratch {
         self.mark(out);
         self.seq = 0;
         self.part = 0;
-        self.skip = mode.skip();
+        self.skip = match mode {
+            Mode::Emit { skip } => skip,
+            // Whatever it is, Kafka has it.
+            Mode::Replay => u64::MAX,
+        };
         self.held.clear();
     }
 

@@ -60,6 +60,12 @@ pub fn upserts(
     let mut from: Vec<u8> = Vec::new();
     let mut rendered = Rendered::default();
     let stamp = Stamp::new(info);
+    // Held keys are found again; what stays behind of others would be taken for what the topic holds.
+    let mut stale = Vec::new();
+    held::forget(&engine.transforms[task.transform], state, &mut stale)?;
+    for h in stale {
+        state.put(h.space, h.key, None);
+    }
     loop {
         let mut rows: Vec<KeyAndImage> = Vec::with_capacity(CHUNK_ROWS);
         state.scan(task.rows, &from, |key, image| {

@@ -328,8 +328,10 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
     let ended = ended?;
     shared.is(BridgeState::Draining);
     measure::report(pipeline.state);
-    pipeline.shut_down()?;
+    pipeline.drain()?;
+    // The slot hears the last position before anything else can take its time.
     stream.stop();
+    pipeline.finish();
     Ok(ended)
 }
 

@@ -201,11 +201,6 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Whether something may be on its way to Kafka or to disk.
-    pub fn drains(&self) -> bool {
-        !matches!(self.lock().doing, Some(BridgeState::Starting | BridgeState::WaitingSlot | BridgeState::Failed))
-    }
-
     pub fn shutdown(&self) -> bool {
         self.shutdown.load(Ordering::Acquire)
     }

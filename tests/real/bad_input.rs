@@ -57,8 +57,22 @@ fn transforms_and_contracts() {
         case("a view", "SELECT id, 'x' AS name FROM shop.seen", &text, "PGS1022", "view", "tables behind"),
         case("a field without output", "SELECT id FROM shop.item", &text, "PGS2010", "name", ""),
         case("an output without field", "SELECT id, name, note FROM shop.item", &text, "PGS2011", "note", ""),
-        case("null into non-null", "SELECT id, note AS name FROM shop.item", &text, "PGS2012", "may be NULL", "COALESCE"),
-        case("a type that does not fit", "SELECT id, name FROM shop.item", one("name", "\"long\""), "PGS2013", "cannot become", "string"),
+        case(
+            "null into non-null",
+            "SELECT id, note AS name FROM shop.item",
+            &text,
+            "PGS2012",
+            "may be NULL",
+            "COALESCE",
+        ),
+        case(
+            "a type that does not fit",
+            "SELECT id, name FROM shop.item",
+            one("name", "\"long\""),
+            "PGS2013",
+            "cannot become",
+            "string",
+        ),
         case(
             "a lossy mapping",
             "SELECT id, at FROM shop.item",
@@ -67,7 +81,14 @@ fn transforms_and_contracts() {
             "would lose",
             "pgspine.lossy",
         ),
-        case("a key that is not unique", "SELECT length(name) AS id, name FROM shop.item", &text, "PGS1041", "unique", ""),
+        case(
+            "a key that is not unique",
+            "SELECT length(name) AS id, name FROM shop.item",
+            &text,
+            "PGS1041",
+            "unique",
+            "",
+        ),
         case("a contract that is no JSON", "SELECT id, name FROM shop.item", "{", "PGS2001", "", ""),
     ];
     let mut wrong = Vec::new();
@@ -347,7 +368,7 @@ fn an_approval_of_another_revision_approves_nothing() {
     assert_eq!(process.code(LIMIT), 0, "{}", process.log());
     let revision = |log: &str| -> String {
         let at = log.find(&format!("tombstones:{}@", bench.topic)).unwrap_or_else(|| panic!("no word: {log}"));
-        log[at..].split(|c: char| c == '`' || c == ' ' || c == '"' || c == '\\').next().unwrap_or_default().to_owned()
+        log[at..].split(['`', ' ', '"', '\\']).next().unwrap_or_default().to_owned()
     };
     bench.item("SELECT id, upper(name) AS name, note, price, at FROM shop.item WHERE id > 100", ITEM_AVSC);
     let old = revision(&refused(&bench, &[], 2, &["PGS8004"]));
