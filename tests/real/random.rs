@@ -2,13 +2,15 @@
 //! shapes. After each commit the folded topic must equal the SELECT's answer, and the records must be exactly the
 //! difference to the answer before.
 //!
-//! `PGSPINE_SEED` replays a run, `PGSPINE_RANDOM_CASES` says how many schemas.
+//! `PGSPINE_SEED` replays a run, `PGSPINE_RANDOM_CASES` says how many schemas, `PGSPINE_RANDOM_SECONDS` how long at
+//! most: on a slow machine there are fewer.
 
 mod bridge;
 mod canon;
 mod expression;
 mod kinds;
 mod oracle;
+mod process;
 mod schema;
 mod transform;
 mod workload;
@@ -18,6 +20,7 @@ use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use apache_avro::Schema as AvroSchema;
 use apache_avro::reader::datum::GenericDatumReader;
@@ -40,7 +43,7 @@ use workload::{Done, Workload};
 
 const SETTINGS: &str = "SET DateStyle = 'ISO'; SET IntervalStyle = 'iso_8601'; SET TimeZone = 'UTC'; SET bytea_output = 'hex'; \
      SET extra_float_digits = 1; SET standard_conforming_strings = on; SET client_min_messages = error; SET statement_timeout = '20s'; \
-     SET synchronous_commit = off";
+     SET synchronous_commit = off; SET jit = off";
 
 #[derive(Default, Debug)]
 struct Counts {
@@ -68,8 +71,8 @@ struct Source {
 }
 
 impl Source {
-    fn new() -> Source {
-        let database = support::fresh_database("random");
+    fn new(name: &str) -> Source {
+        let database = support::fresh_database(name);
         let mut client = Client::connect(&database.conninfo(), NoTls).expect("PostgreSQL is reachable");
         client.batch_execute(SETTINGS).expect("settings");
         client.batch_execute("CREATE SCHEMA ext; CREATE EXTENSION citext SCHEMA ext; CREATE EXTENSION hstore SCHEMA ext; CREATE TABLE ext.flush (n int)").expect("contrib is installed");
@@ -113,14 +116,24 @@ fn topics_are_what_postgresql_answers() {
     let cases = number("PGSPINE_RANDOM_CASES").unwrap_or(if seed.is_some() { 1 } else { 40 });
     let first = seed.unwrap_or_else(|| fastrand::u64(..1 << 40));
     eprintln!("PGSPINE_SEED={first}, {cases} cases");
-    let mut source = Source::new();
+    let mut source = Source::new("random");
     let mut counts = Counts::default();
     let mut failures = Vec::new();
+    let limit = Duration::from_secs(number("PGSPINE_RANDOM_SECONDS").unwrap_or(40));
+    let begun = Instant::now();
+    let mut run = 0;
     for n in 0..cases {
+        if begun.elapsed() > limit {
+            break;
+        }
+        run += 1;
+        if run % 50 == 0 {
+            eprintln!("{run} cases, {:?}", begun.elapsed());
+        }
         let seed = first + n;
         let mut report = String::new();
-        let run = catch_unwind(AssertUnwindSafe(|| case(seed, &mut source, &mut counts, &mut report)));
-        let wrong = match run {
+        let result = catch_unwind(AssertUnwindSafe(|| case(seed, &mut source, &mut counts, &mut report)));
+        let wrong = match result {
             Ok(Ok(())) => continue,
             Ok(Err(wrong)) => wrong,
             Err(panic) => panic.downcast_ref::<String>().cloned().or(panic.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_default(),
@@ -136,9 +149,9 @@ fn topics_are_what_postgresql_answers() {
     let mut reasons: Vec<_> = std::mem::take(&mut counts.reasons).into_iter().collect();
     reasons.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
     reasons.truncate(12);
-    eprintln!("{counts:?}; refused {share:.1} %: {reasons:?}");
+    eprintln!("{run} cases, {:?}: {counts:?}; refused {share:.1} %: {reasons:?}", begun.elapsed());
     drop(source.database);
-    assert!(failures.is_empty(), "{} of {cases} cases differ:\n{}", failures.len(), failures.join("\n"));
+    assert!(failures.is_empty(), "{} of {run} cases differ:\n{}", failures.len(), failures.join("\n"));
     assert!(share < 25.0, "the generator writes what is refused: {share:.1} %");
 }
 
@@ -179,7 +192,7 @@ fn case(seed: u64, source: &mut Source, counts: &mut Counts, report: &mut String
 
 fn within(rng: &mut Rng, schema: &schema::Schema, source: &mut Source, counts: &mut Counts, report: &mut String) -> Result<(), String> {
     let dir = tempfile::tempdir().expect("a folder");
-    let (project, mut subjects) = project(rng, schema, source, counts, report, dir.path())?;
+    let (project, mut subjects) = project(rng, schema, source, counts, report, dir.path(), &schema.name)?;
     if subjects.is_empty() {
         return Ok(());
     }
@@ -238,13 +251,14 @@ fn project(
     counts: &mut Counts,
     report: &mut String,
     dir: &Path,
+    topic: &str,
 ) -> Result<(Project, Vec<Subject>), String> {
     let folder = dir.join("transforms/x");
     std::fs::create_dir_all(&folder).expect("a folder");
     let path = vec![schema.name.clone(), "public".to_owned()];
     let mut kept = Vec::new();
     for n in 0..rng.usize(1..6) {
-        let t = transform::random(rng, schema, &schema.name, n);
+        let t = transform::random(rng, schema, topic, n);
         let text = t.file();
         let at = folder.join(format!("t{n}.sql"));
         counts.transforms += 1;
@@ -262,7 +276,7 @@ fn project(
             }
         };
         writeln!(report, "{text}").expect("a string");
-        described(&t, &plan, source)?;
+        described(&t, &plan, &schema.name, source)?;
         let contract = transform::contract(rng, &t, &plan);
         writeln!(report, "{contract}").expect("a string");
         std::fs::write(&at, text).expect("a file");
@@ -272,7 +286,7 @@ fn project(
     if kept.is_empty() {
         return Ok((Project { definitions: Vec::new(), tables: Vec::new(), warnings: Vec::new() }, Vec::new()));
     }
-    let config = bridge::config(dir, &schema.name);
+    let config = bridge::config(&dir.join("in_process"), &dir.join("transforms"), &schema.name);
     let files = project::files(&config).map_err(|d| shown(&d))?;
     let catalogue = capture::catalogue::read(&mut source.ours, &project::tables_named(&files), &path).map_err(|e| e.to_string())?;
     let project = Project::bind(&config, files, &catalogue).map_err(|d| format!("the contract is refused: {}", shown(&d)))?;
@@ -297,8 +311,8 @@ fn project(
 }
 
 /// The server's types of the outputs are the derived ones.
-fn described(t: &transform::Transform, plan: &pgspine::transform::Plan, source: &mut Source) -> Result<(), String> {
-    let path = format!("SET search_path = {}, public", t.topic.split('.').next().unwrap_or(""));
+fn described(t: &transform::Transform, plan: &pgspine::transform::Plan, schema: &str, source: &mut Source) -> Result<(), String> {
+    let path = format!("SET search_path = {schema}, public");
     source.ours.execute(&path).map_err(|e| e.to_string())?;
     let columns = capture::preflight::describe(&mut source.ours, &t.sql());
     source.ours.execute("SET search_path = ''").map_err(|e| e.to_string())?;
@@ -402,6 +416,12 @@ fn next(answer: &Answer, before: &BTreeMap<Canon, Canon>) -> (BTreeMap<Canon, Ca
     (fold, errors)
 }
 
+/// What a topic must hear to come from one fold to the other.
+fn changes<'a>(before: &'a BTreeMap<Canon, Canon>, after: &'a BTreeMap<Canon, Canon>) -> BTreeMap<&'a Canon, Option<&'a Canon>> {
+    let came = after.iter().filter(|(k, v)| before.get(k) != Some(v)).map(|(k, v)| (k, Some(v)));
+    came.chain(before.keys().filter(|k| !after.contains_key(k)).map(|k| (k, None))).collect()
+}
+
 fn step(
     bridge: &mut Bridge,
     this: &Expected,
@@ -437,12 +457,7 @@ fn step(
     let mut letters = subjects.len();
     for (i, s) in subjects.iter_mut().enumerate() {
         let (fold, errors) = &after[i];
-        let wanted: BTreeMap<&Canon, Option<&Canon>> = fold
-            .iter()
-            .filter(|(k, v)| s.fold.get(k) != Some(v))
-            .map(|(k, v)| (k, Some(v)))
-            .chain(s.fold.keys().filter(|k| !fold.contains_key(k)).map(|k| (k, None)))
-            .collect();
+        let wanted = changes(&s.fold, fold);
         let mut got = BTreeMap::new();
         for r in records.iter().filter(|r| r.topic == i) {
             counts.records += 1;
