@@ -131,7 +131,12 @@ fn an_empty_key_is_a_key() {
     let expected = [(vec![], b"x".to_vec()), (vec![1], b"y".to_vec())];
     assert_eq!(all(&state, space), BTreeMap::from(expected));
     let mut behind = 0;
-    state.scan(space, &[0], |_, _| { behind += 1; ControlFlow::Continue(()) }).unwrap();
+    state
+        .scan(space, &[0], |_, _| {
+            behind += 1;
+            ControlFlow::Continue(())
+        })
+        .unwrap();
     assert_eq!(behind, 1, "what follows the empty key");
     state.remove_direct(space, std::iter::once(&b""[..])).unwrap();
     assert!(state.get_direct(space, b"").unwrap().is_none());

@@ -79,7 +79,9 @@ impl Source {
         let mut reader = database.client();
         reader.batch_execute(SETTINGS).expect("settings");
         let slot = database.name.clone();
-        reader.batch_execute(&format!("SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput')")).expect("a slot");
+        reader
+            .batch_execute(&format!("SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput')"))
+            .expect("a slot");
         let options = capture::Options::parse(&format!("{} sslmode=disable", database.conninfo())).expect("options");
         let mut ours = capture::connect(&options, capture::Mode::Sql).expect("PostgreSQL is reachable");
         let case = capture::catalogue::case_map(&mut ours).expect("the case map").unwrap_or_default();
@@ -136,7 +138,11 @@ fn topics_are_what_postgresql_answers() {
         let wrong = match result {
             Ok(Ok(())) => continue,
             Ok(Err(wrong)) => wrong,
-            Err(panic) => panic.downcast_ref::<String>().cloned().or(panic.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_default(),
+            Err(panic) => panic
+                .downcast_ref::<String>()
+                .cloned()
+                .or(panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))
+                .unwrap_or_default(),
         };
         eprintln!("=== PGSPINE_SEED={seed}\n{report}--- {wrong}\n");
         failures.push(format!("PGSPINE_SEED={seed}: {wrong}"));
@@ -190,13 +196,20 @@ fn case(seed: u64, source: &mut Source, counts: &mut Counts, report: &mut String
     result
 }
 
-fn within(rng: &mut Rng, schema: &schema::Schema, source: &mut Source, counts: &mut Counts, report: &mut String) -> Result<(), String> {
+fn within(
+    rng: &mut Rng,
+    schema: &schema::Schema,
+    source: &mut Source,
+    counts: &mut Counts,
+    report: &mut String,
+) -> Result<(), String> {
     let dir = tempfile::tempdir().expect("a folder");
     let (project, mut subjects) = project(rng, schema, source, counts, report, dir.path(), &schema.name)?;
     if subjects.is_empty() {
         return Ok(());
     }
-    let prints = capture::watch::read(&mut source.ours, &schema.name, &project.columns_used()).map_err(|e| e.to_string())?;
+    let prints =
+        capture::watch::read(&mut source.ours, &schema.name, &project.columns_used()).map_err(|e| e.to_string())?;
     let limits = match rng.u32(..3) {
         0 => SplitLimits { records: rng.usize(1..4), bytes: 1 << 20 },
         _ => SplitLimits { records: 1 << 20, bytes: 1 << 20 },
@@ -226,7 +239,12 @@ fn within(rng: &mut Rng, schema: &schema::Schema, source: &mut Source, counts: &
             }
             for (i, s) in subjects.iter().enumerate() {
                 if bridge.held(i) != s.errors.len() && s.written.dead_letter {
-                    return Err(format!("{}: {} keys are held after a replay, {} rows have errors", s.written.name, bridge.held(i), s.errors.len()));
+                    return Err(format!(
+                        "{}: {} keys are held after a replay, {} rows have errors",
+                        s.written.name,
+                        bridge.held(i),
+                        s.errors.len()
+                    ));
                 }
             }
         }
@@ -264,7 +282,8 @@ fn project(
         counts.transforms += 1;
         let parsed = source::parse_text(&dir.join("transforms"), &at, text.clone());
         let planned = parsed.and_then(|file| {
-            let catalogue = capture::catalogue::read(&mut source.ours, &project::tables_named(std::slice::from_ref(&file)), &path);
+            let catalogue =
+                capture::catalogue::read(&mut source.ours, &project::tables_named(std::slice::from_ref(&file)), &path);
             bind(&file, &catalogue.unwrap_or_else(|e| panic!("{e}")))
         });
         let plan = match planned {
@@ -288,8 +307,10 @@ fn project(
     }
     let config = bridge::config(&dir.join("in_process"), &dir.join("transforms"), &schema.name);
     let files = project::files(&config).map_err(|d| shown(&d))?;
-    let catalogue = capture::catalogue::read(&mut source.ours, &project::tables_named(&files), &path).map_err(|e| e.to_string())?;
-    let project = Project::bind(&config, files, &catalogue).map_err(|d| format!("the contract is refused: {}", shown(&d)))?;
+    let catalogue =
+        capture::catalogue::read(&mut source.ours, &project::tables_named(&files), &path).map_err(|e| e.to_string())?;
+    let project =
+        Project::bind(&config, files, &catalogue).map_err(|d| format!("the contract is refused: {}", shown(&d)))?;
     let mut subjects = Vec::new();
     for d in &project.definitions {
         let (t, contract) = kept.iter().find(|(t, _)| t.topic == d.topic).expect("a transform");
@@ -311,7 +332,12 @@ fn project(
 }
 
 /// The server's types of the outputs are the derived ones.
-fn described(t: &transform::Transform, plan: &pgspine::transform::Plan, schema: &str, source: &mut Source) -> Result<(), String> {
+fn described(
+    t: &transform::Transform,
+    plan: &pgspine::transform::Plan,
+    schema: &str,
+    source: &mut Source,
+) -> Result<(), String> {
     let path = format!("SET search_path = {schema}, public");
     source.ours.execute(&path).map_err(|e| e.to_string())?;
     let columns = capture::preflight::describe(&mut source.ours, &t.sql());
@@ -340,7 +366,10 @@ fn described(t: &transform::Transform, plan: &pgspine::transform::Plan, schema: 
             // The planner knows more of an expression than the parser.
             && e.ty.typmod >= 0
         {
-            return Err(format!("{}: {} ({theirs}) has typmod {}, derived {}", t.name, output.name, column.typmod, e.ty.typmod));
+            return Err(format!(
+                "{}: {} ({theirs}) has typmod {}, derived {}",
+                t.name, output.name, column.typmod, e.ty.typmod
+            ));
         }
     }
     Ok(())
@@ -417,7 +446,10 @@ fn next(answer: &Answer, before: &BTreeMap<Canon, Canon>) -> (BTreeMap<Canon, Ca
 }
 
 /// What a topic must hear to come from one fold to the other.
-fn changes<'a>(before: &'a BTreeMap<Canon, Canon>, after: &'a BTreeMap<Canon, Canon>) -> BTreeMap<&'a Canon, Option<&'a Canon>> {
+fn changes<'a>(
+    before: &'a BTreeMap<Canon, Canon>,
+    after: &'a BTreeMap<Canon, Canon>,
+) -> BTreeMap<&'a Canon, Option<&'a Canon>> {
     let came = after.iter().filter(|(k, v)| before.get(k) != Some(v)).map(|(k, v)| (k, Some(v)));
     came.chain(before.keys().filter(|k| !after.contains_key(k)).map(|k| (k, None))).collect()
 }
@@ -450,7 +482,9 @@ fn step(
                 counts.doubtful += 1;
                 return Ok(true);
             }
-            return Err(format!("{name}: PostgreSQL has an error (or a value that the contract cannot hold), we have none; keys {keys}"));
+            return Err(format!(
+                "{name}: PostgreSQL has an error (or a value that the contract cannot hold), we have none; keys {keys}"
+            ));
         }
     };
     in_order(&records)?;
@@ -489,10 +523,18 @@ fn step(
             let missing = errors.iter().find(|k| !s.errors.contains(k) && !told.contains(k));
             let stray = told.iter().find(|k| !errors.contains(k));
             if missing.is_some() || stray.is_some() {
-                return Err(format!("{}: dead letter missing for {missing:?}, without a reason for {stray:?}", s.written.name));
+                return Err(format!(
+                    "{}: dead letter missing for {missing:?}, without a reason for {stray:?}",
+                    s.written.name
+                ));
             }
             if bridge.held(i) != errors.len() {
-                return Err(format!("{}: {} keys are held, {} rows have errors: {errors:?}", s.written.name, bridge.held(i), errors.len()));
+                return Err(format!(
+                    "{}: {} keys are held, {} rows have errors: {errors:?}",
+                    s.written.name,
+                    bridge.held(i),
+                    errors.len()
+                ));
             }
         }
         s.fold.clone_from(fold);
@@ -536,7 +578,9 @@ fn decode(schema: &AvroSchema, body: &[u8]) -> Result<Canon, String> {
 }
 
 fn decode_key(s: &Subject, key: &[u8]) -> Result<Canon, String> {
-    let Some(schema) = &s.key else { return Ok(Canon::List(vec![Canon::Text(String::from_utf8(key.to_vec()).map_err(|e| e.to_string())?)])) };
+    let Some(schema) = &s.key else {
+        return Ok(Canon::List(vec![Canon::Text(String::from_utf8(key.to_vec()).map_err(|e| e.to_string())?)]));
+    };
     let Canon::Map(fields) = decode(schema, body_of(key))? else { return Err("a key is a record".into()) };
     Ok(Canon::List(s.written.key.iter().map(|k| fields.get(k).cloned().unwrap_or(Canon::Null)).collect()))
 }
@@ -571,11 +615,13 @@ fn reconcile(
     counts.reconciles += 1;
     let images = |client: &mut Client| {
         let t = &project.tables[project.table_of(&project.definitions[i])];
-        let mut columns: Vec<String> = t.columns.iter().map(|c| format!("\"{}\"", c.name.replace('"', "\"\""))).collect();
+        let mut columns: Vec<String> =
+            t.columns.iter().map(|c| format!("\"{}\"", c.name.replace('"', "\"\""))).collect();
         if t.partitioned() {
             columns.push("tableoid".into());
         }
-        let rows = oracle::rows(client, &format!("SELECT {} FROM {}", columns.join(", "), t.table.name.to_sql())).expect("rows");
+        let rows = oracle::rows(client, &format!("SELECT {} FROM {}", columns.join(", "), t.table.name.to_sql()))
+            .expect("rows");
         rows.into_iter().map(|r| r.into_iter().map(|v| v.map(String::into_bytes)).collect()).collect::<Vec<Vec<_>>>()
     };
     let mut live = bridge.live[i].clone();

@@ -116,7 +116,10 @@ impl Binder<'_> {
     /// What becomes json is written as PostgreSQL writes it: composites have a form that is not built here, and a type
     /// from outside may have a cast to json of its own, as hstore has.
     fn has_json(&self, name: &str, args: &[Expr]) -> Bound<()> {
-        if !matches!(name, "to_json" | "to_jsonb") && !name.starts_with("json_build_") && !name.starts_with("jsonb_build_") {
+        if !matches!(name, "to_json" | "to_jsonb")
+            && !name.starts_with("json_build_")
+            && !name.starts_with("jsonb_build_")
+        {
             return Ok(());
         }
         for arg in args {
@@ -125,8 +128,12 @@ impl Binder<'_> {
                 ty => ty,
             };
             let help = match element {
-                Type::Composite(_) => "publish the column as an output of its own; the contract may have a record there",
-                Type::Other(other) if other.name.schema != "pg_catalog" => "cast it to text, or publish it as an output of its own",
+                Type::Composite(_) => {
+                    "publish the column as an output of its own; the contract may have a record there"
+                }
+                Type::Other(other) if other.name.schema != "pg_catalog" => {
+                    "cast it to text, or publish it as an output of its own"
+                }
                 _ => continue,
             };
             let message = format!("{name} of {} is not computed here", types::sql_name(&arg.ty.ty));

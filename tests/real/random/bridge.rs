@@ -9,7 +9,9 @@ use pgspine::capture::watch::Fingerprints;
 use pgspine::change::CommitInfo;
 use pgspine::encode::{body_hash, body_of};
 use pgspine::engine::reconcile::{Steps, Task};
-use pgspine::engine::{Counts, Engine, EngineError, Identity, Mode, OnError, Outlet, SplitLimits, Table, Transform, reconcile};
+use pgspine::engine::{
+    Counts, Engine, EngineError, Identity, Mode, OnError, Outlet, SplitLimits, Table, Transform, reconcile,
+};
 use pgspine::lsn::{EndLsn, Lsn};
 use pgspine::record::{OutputBatch, TopicId};
 use pgspine::runtime::project::Project;
@@ -101,7 +103,8 @@ impl Steps for Stepped {
 impl Bridge {
     pub fn new(project: &Project, prints: &Fingerprints, context: &Arc<Context>, limits: SplitLimits) -> Bridge {
         let dir = tempfile::tempdir().expect("a folder");
-        let mut state = State::open(&dir.path().join("state"), "random", Limits { cache_bytes: 1 << 20 }).expect("a state");
+        let mut state =
+            State::open(&dir.path().join("state"), "random", Limits { cache_bytes: 1 << 20 }).expect("a state");
         let tables = project.tables.iter().map(|t| Table {
             oid: t.table.oid,
             name: t.table.name.clone(),
@@ -124,7 +127,11 @@ impl Bridge {
                 Written::Halt => OnError::Halt,
                 Written::DeadLetter => {
                     dead += 1;
-                    OnError::DeadLetter { topic: TopicId(dead as u16 - 1), partitions: 1, held: state.new_temporary_space() }
+                    OnError::DeadLetter {
+                        topic: TopicId(dead as u16 - 1),
+                        partitions: 1,
+                        held: state.new_temporary_space(),
+                    }
                 }
             };
             let slot = |c: &pgspine::transform::UsedColumn| tables[table].columns.iter().position(|t| t.name == c.name);
@@ -187,7 +194,12 @@ impl Bridge {
     }
 
     /// A reconcile of a topic that holds `live`, over the stored rows or these images: upserts, then tombstones.
-    pub fn reconcile(&mut self, transform: usize, live: &Topic, images: Option<Vec<Vec<Option<Vec<u8>>>>>) -> Result<Vec<Emitted>, EngineError> {
+    pub fn reconcile(
+        &mut self,
+        transform: usize,
+        live: &Topic,
+        images: Option<Vec<Vec<Option<Vec<u8>>>>>,
+    ) -> Result<Vec<Emitted>, EngineError> {
         let rows = match (self.stored(transform), images) {
             (Some(space), None) => space,
             (_, images) => {
@@ -213,7 +225,8 @@ impl Bridge {
         let (mut seq, mut out, mut steps) = (0, OutputBatch::default(), Stepped::default());
         reconcile::upserts(&mut self.engine, task, &info, &mut seq, &mut self.state, &mut out, &mut steps)?;
         let left = reconcile::left_over(task, &self.state)?;
-        let done = reconcile::tombstones(&mut self.engine, task, &info, &mut seq, &mut self.state, &mut out, &mut steps)?;
+        let done =
+            reconcile::tombstones(&mut self.engine, task, &info, &mut seq, &mut self.state, &mut out, &mut steps)?;
         assert_eq!(left, done);
         take(&mut out, &mut steps.0);
         Ok(steps.0)

@@ -121,12 +121,9 @@ fn some(text: &str, ty: &Type, schema: &Json, special: &str) -> Fit<Canon> {
                 array(text)?.iter().map(|i| from_text(i.as_deref(), element, &schema["items"], special)).collect();
             Canon::List(items?)
         }
-        ("map", _) => Canon::Map(
-            hstore(text)
-                .into_iter()
-                .map(|(k, v)| (k, v.map_or(Canon::Null, Canon::Text)))
-                .collect(),
-        ),
+        ("map", _) => {
+            Canon::Map(hstore(text).into_iter().map(|(k, v)| (k, v.map_or(Canon::Null, Canon::Text))).collect())
+        }
         ("record", _) => match ty {
             Type::Composite(c) => {
                 let values = list(&text[1..text.len() - 1], true);
@@ -316,7 +313,9 @@ fn json(value: &Json, schema: &Json) -> Canon {
             Ok(canon) => canon,
             Err(e) => panic!("{value}: {e:?}"),
         },
-        ("array", _) => Canon::List(value.as_array().expect("a list").iter().map(|v| json(v, &inner["items"])).collect()),
+        ("array", _) => {
+            Canon::List(value.as_array().expect("a list").iter().map(|v| json(v, &inner["items"])).collect())
+        }
         ("record", _) => {
             let fields = inner["fields"].as_array().expect("fields");
             let of = |f: &Json| {

@@ -108,7 +108,9 @@ impl Expressions<'_> {
             Want::Big => &["3000000000", "1::bigint", "-2", "NULL::bigint"],
             Want::Num => &["1.50", "0.00", "-2.5", "1e3", "NULL::numeric", "12::numeric(6,2)", "3"],
             Want::Float => &["1.5::float8", "0.1::real", "-0.0::float8", "NULL::float8", "2::double precision"],
-            Want::Text => &["'abc'", "''", "' x '", "'a%'", "NULL::text", "'Hello'::varchar(3)", "'é'", "'1'", "E'\\n\\\\'"],
+            Want::Text => {
+                &["'abc'", "''", "' x '", "'a%'", "NULL::text", "'Hello'::varchar(3)", "'é'", "'1'", "E'\\n\\\\'"]
+            }
             Want::Date => &["date '2026-02-28'", "'2020-02-29'::date", "NULL::date"],
             Want::Ts => &["timestamp '2026-01-31 10:20:30.5'", "NULL::timestamp"],
             Want::Tstz => &["'2026-01-31 10:20:30.5+02'::timestamptz", "NULL::timestamptz"],
@@ -134,7 +136,14 @@ impl Expressions<'_> {
         let d = depth - 1;
         // What every type has.
         match self.rng.u32(..12) {
-            0 => return format!("CASE WHEN {} THEN {} ELSE {} END", self.of(Want::Bool, d), self.of(want, d), self.of(want, d)),
+            0 => {
+                return format!(
+                    "CASE WHEN {} THEN {} ELSE {} END",
+                    self.of(Want::Bool, d),
+                    self.of(want, d),
+                    self.of(want, d)
+                );
+            }
             1 if want != Want::Enum || depth > 1 => {
                 let f = self.pick(&["coalesce", "nullif", "coalesce"]);
                 if want != Want::Jsonb || f == "coalesce" {
@@ -189,8 +198,9 @@ impl Expressions<'_> {
                 0 => format!("({} -> {})", self.of(Want::Jsonb, d), self.pick(&["'a'", "'n'", "0", "'list'"])),
                 1 => format!("({} #> '{{a,0}}')", self.of(Want::Jsonb, d)),
                 _ => {
-                    let args: Vec<String> =
-                        (0..self.rng.usize(..4)).map(|i| format!("'{}', {}", ["a", "bb", "c d", "é"][i], self.any(d))).collect();
+                    let args: Vec<String> = (0..self.rng.usize(..4))
+                        .map(|i| format!("'{}', {}", ["a", "bb", "c d", "é"][i], self.any(d)))
+                        .collect();
                     format!("jsonb_build_object({})", args.join(", "))
                 }
             },
@@ -202,12 +212,37 @@ impl Expressions<'_> {
     }
 
     fn unit(&mut self) -> &'static str {
-        self.pick(&["second", "minute", "hour", "day", "week", "month", "quarter", "year", "decade", "century", "millisecond"])
+        self.pick(&[
+            "second",
+            "minute",
+            "hour",
+            "day",
+            "week",
+            "month",
+            "quarter",
+            "year",
+            "decade",
+            "century",
+            "millisecond",
+        ])
     }
 
     fn comparable(&mut self, d: u32) -> (String, String) {
-        let want = [Want::Int, Want::Big, Want::Num, Want::Float, Want::Text, Want::Text, Want::Date, Want::Ts, Want::Tstz, Want::Enum, Want::Uuid, Want::Interval, Want::Bytea]
-            [self.rng.usize(..13)];
+        let want = [
+            Want::Int,
+            Want::Big,
+            Want::Num,
+            Want::Float,
+            Want::Text,
+            Want::Text,
+            Want::Date,
+            Want::Ts,
+            Want::Tstz,
+            Want::Enum,
+            Want::Uuid,
+            Want::Interval,
+            Want::Bytea,
+        ][self.rng.usize(..13)];
         (self.of(want, d), self.of(want, d))
     }
 
@@ -215,7 +250,10 @@ impl Expressions<'_> {
         match self.rng.u32(..12) {
             0..=2 => {
                 let (a, b) = self.comparable(d);
-                format!("({a} {} {b})", self.pick(&["=", "<>", "<", "<=", ">", ">=", "IS DISTINCT FROM", "IS NOT DISTINCT FROM"]))
+                format!(
+                    "({a} {} {b})",
+                    self.pick(&["=", "<>", "<", "<=", ">", ">=", "IS DISTINCT FROM", "IS NOT DISTINCT FROM"])
+                )
             }
             3 => format!("({} {} {})", self.of(Want::Bool, d), self.pick(&["AND", "OR"]), self.of(Want::Bool, d)),
             4 => format!("(NOT {})", self.of(Want::Bool, d)),
@@ -224,7 +262,11 @@ impl Expressions<'_> {
                 let e = self.any(d);
                 format!("({e} IS {test})")
             }
-            6 => format!("({} IS {})", self.of(Want::Bool, d), self.pick(&["TRUE", "NOT TRUE", "FALSE", "NOT FALSE", "UNKNOWN", "NOT UNKNOWN"])),
+            6 => format!(
+                "({} IS {})",
+                self.of(Want::Bool, d),
+                self.pick(&["TRUE", "NOT TRUE", "FALSE", "NOT FALSE", "UNKNOWN", "NOT UNKNOWN"])
+            ),
             7 => {
                 let (a, b) = self.comparable(d);
                 format!("({a} {}IN ({b}, {a}, {b}))", self.pick(&["", "NOT "]))
@@ -260,7 +302,9 @@ impl Expressions<'_> {
             0 => format!("({} + {})", self.of(Want::Int, d), self.of(Want::Int, d)),
             1 => format!("({} - {})", self.of(Want::Int, d), self.of(Want::Int, d)),
             2 if self.risky => format!("({} * {})", self.of(Want::Int, d), self.of(Want::Int, d)),
-            3 if self.risky => format!("({} {} {})", self.of(Want::Int, d), self.pick(&["/", "%"]), self.of(Want::Int, d)),
+            3 if self.risky => {
+                format!("({} {} {})", self.of(Want::Int, d), self.pick(&["/", "%"]), self.of(Want::Int, d))
+            }
             4 if self.risky => format!("({})::int", self.of(Want::Text, d)),
             5 => format!("{}({})", self.pick(&["length", "char_length", "octet_length"]), self.of(Want::Text, d)),
             6 => format!("strpos({}, {})", self.of(Want::Text, d), self.of(Want::Text, d)),
@@ -273,12 +317,20 @@ impl Expressions<'_> {
         match self.rng.u32(..10) {
             0 | 1 => format!("({} {} {})", self.of(Want::Num, d), self.pick(&["+", "-", "*"]), self.of(Want::Num, d)),
             2 => format!("({} / {})", self.of(Want::Num, d), self.pick(&["3", "7.5", "-0.03", "1000"])),
-            3 if self.risky => format!("({} {} {})", self.of(Want::Num, d), self.pick(&["/", "%"]), self.of(Want::Num, d)),
+            3 if self.risky => {
+                format!("({} {} {})", self.of(Want::Num, d), self.pick(&["/", "%"]), self.of(Want::Num, d))
+            }
             4 => format!("round({}, {})", self.of(Want::Num, d), self.pick(&["0", "2", "-1", "5"])),
-            5 => format!("{}({})", self.pick(&["ceil", "floor", "abs", "trunc", "sign", "round"]), self.of(Want::Num, d)),
+            5 => {
+                format!("{}({})", self.pick(&["ceil", "floor", "abs", "trunc", "sign", "round"]), self.of(Want::Num, d))
+            }
             6 => format!("({})::numeric", self.of(Want::Int, d)),
             7 if self.risky => format!("({})::numeric(7,2)", self.of(Want::Num, d)),
-            8 => format!("extract({} from {})", self.pick(&["year", "month", "epoch", "dow", "second", "week"]), self.of(Want::Ts, d)),
+            8 => format!(
+                "extract({} from {})",
+                self.pick(&["year", "month", "epoch", "dow", "second", "week"]),
+                self.of(Want::Ts, d)
+            ),
             _ => format!("({} * {})", self.of(Want::Num, d), self.of(Want::Int, d)),
         }
     }
@@ -286,9 +338,15 @@ impl Expressions<'_> {
     fn float(&mut self, d: u32) -> String {
         match self.rng.u32(..5) {
             0 => format!("({} {} {})", self.of(Want::Float, d), self.pick(&["+", "-"]), self.of(Want::Float, d)),
-            1 if self.risky => format!("({} {} {})", self.of(Want::Float, d), self.pick(&["*", "/"]), self.of(Want::Float, d)),
+            1 if self.risky => {
+                format!("({} {} {})", self.of(Want::Float, d), self.pick(&["*", "/"]), self.of(Want::Float, d))
+            }
             2 => format!("({})::float8", self.of(Want::Int, d)),
-            3 => format!("{}({})", self.pick(&["abs", "ceil", "floor", "round", "trunc", "sign"]), self.of(Want::Float, d)),
+            3 => format!(
+                "{}({})",
+                self.pick(&["abs", "ceil", "floor", "round", "trunc", "sign"]),
+                self.of(Want::Float, d)
+            ),
             _ => format!("({} * 0.5::float8)", self.of(Want::Float, d)),
         }
     }
@@ -296,11 +354,25 @@ impl Expressions<'_> {
     fn text(&mut self, d: u32) -> String {
         match self.rng.u32(..16) {
             0 | 1 => format!("({} || {})", self.of(Want::Text, d), self.of(Want::Text, d)),
-            2 => format!("{}({})", self.pick(&["upper", "lower", "initcap", "md5", "reverse", "btrim", "ltrim", "rtrim", "trim"]), self.of(Want::Text, d)),
+            2 => format!(
+                "{}({})",
+                self.pick(&["upper", "lower", "initcap", "md5", "reverse", "btrim", "ltrim", "rtrim", "trim"]),
+                self.of(Want::Text, d)
+            ),
             3 => format!("concat({}, {}, {})", self.any(d), self.of(Want::Text, d), self.any(d)),
             4 => format!("concat_ws('-', {}, {})", self.any(d), self.of(Want::Text, d)),
-            5 => format!("{}({}, {})", self.pick(&["left", "right"]), self.of(Want::Text, d), self.pick(&["2", "0", "-1", "5"])),
-            6 => format!("substring({} from {} for {})", self.of(Want::Text, d), self.pick(&["1", "2", "-1", "0"]), self.pick(&["0", "3", "10"])),
+            5 => format!(
+                "{}({}, {})",
+                self.pick(&["left", "right"]),
+                self.of(Want::Text, d),
+                self.pick(&["2", "0", "-1", "5"])
+            ),
+            6 => format!(
+                "substring({} from {} for {})",
+                self.of(Want::Text, d),
+                self.pick(&["1", "2", "-1", "0"]),
+                self.pick(&["0", "3", "10"])
+            ),
             7 => format!("replace({}, {}, {})", self.of(Want::Text, d), self.leaf(Want::Text), self.leaf(Want::Text)),
             8 => format!("split_part({}, ',', {})", self.of(Want::Text, d), self.pick(&["1", "2", "-1"])),
             9 => format!("lpad({}, {}, '*')", self.of(Want::Text, d), self.pick(&["3", "12", "0"])),

@@ -109,21 +109,91 @@ impl Kind {
     /// Can be a column of a btree key.
     pub fn for_key(rng: &mut Rng) -> Kind {
         let all = [
-            Int2, Int4, Int4, Int4, Int8, Int8, Text, Text, Varchar, Bpchar, Uuid, Uuid, Numeric, NumericP(12, 2), Date,
-            Timestamp, TimestampTz, Bytea, Enum, Citext, Float8, Name, Oid, Domain(Int4.into()), Domain(Text.into()),
-            Time, Interval, Inet, Bool, Char,
+            Int2,
+            Int4,
+            Int4,
+            Int4,
+            Int8,
+            Int8,
+            Text,
+            Text,
+            Varchar,
+            Bpchar,
+            Uuid,
+            Uuid,
+            Numeric,
+            NumericP(12, 2),
+            Date,
+            Timestamp,
+            TimestampTz,
+            Bytea,
+            Enum,
+            Citext,
+            Float8,
+            Name,
+            Oid,
+            Domain(Int4.into()),
+            Domain(Text.into()),
+            Time,
+            Interval,
+            Inet,
+            Bool,
+            Char,
         ];
         all[rng.usize(..all.len())].clone()
     }
 
     pub fn any(rng: &mut Rng) -> Kind {
         let all = [
-            Bool, Int2, Int4, Int4, Int8, Oid, Float4, Float8, Numeric, NumericP(10, 2), NumericP(30, 10), Text, Text, Text,
-            Varchar, Bpchar, Char, Name, Citext, Uuid, Bytea, Date, Time, TimeTz, Timestamp, TimestampMs, TimestampTz,
-            Interval, Json, Jsonb, Shape, Enum, Composite, Hstore, Inet, Range, Bits, Domain(Int4.into()),
-            Domain(Text.into()), Domain(Enum.into()), Domain(NumericP(9, 3).into()), Array(Int4.into()), Array(Text.into()),
-            Array(NumericP(10, 2).into()), Array(Enum.into()), Array(TimestampTz.into()), Array(Float8.into()),
-            Array(Bytea.into()), Array(Uuid.into()),
+            Bool,
+            Int2,
+            Int4,
+            Int4,
+            Int8,
+            Oid,
+            Float4,
+            Float8,
+            Numeric,
+            NumericP(10, 2),
+            NumericP(30, 10),
+            Text,
+            Text,
+            Text,
+            Varchar,
+            Bpchar,
+            Char,
+            Name,
+            Citext,
+            Uuid,
+            Bytea,
+            Date,
+            Time,
+            TimeTz,
+            Timestamp,
+            TimestampMs,
+            TimestampTz,
+            Interval,
+            Json,
+            Jsonb,
+            Shape,
+            Enum,
+            Composite,
+            Hstore,
+            Inet,
+            Range,
+            Bits,
+            Domain(Int4.into()),
+            Domain(Text.into()),
+            Domain(Enum.into()),
+            Domain(NumericP(9, 3).into()),
+            Array(Int4.into()),
+            Array(Text.into()),
+            Array(NumericP(10, 2).into()),
+            Array(Enum.into()),
+            Array(TimestampTz.into()),
+            Array(Float8.into()),
+            Array(Bytea.into()),
+            Array(Uuid.into()),
         ];
         all[rng.usize(..all.len())].clone()
     }
@@ -173,7 +243,9 @@ impl Kind {
             Oid => pick(rng, &["0", "1", "42", "4294967295"]),
             Float4 if edge => pick(rng, &["NaN", "Infinity", "-Infinity", "-0", "3.4028235e38", "1e-45", "16777217"]),
             Float8 if edge => pick(rng, &["NaN", "Infinity", "-Infinity", "-0", "1e300", "5e-324", "9007199254740993"]),
-            Float4 | Float8 => pick(rng, &["0", "1", "0.1", "2.5", "-3.5", "100000", "1e15", "1e-5", "123456.79", "1e20"]),
+            Float4 | Float8 => {
+                pick(rng, &["0", "1", "0.1", "2.5", "-3.5", "100000", "1e15", "1e-5", "123456.79", "1e20"])
+            }
             Numeric if edge => pick(
                 rng,
                 &["NaN", "Infinity", "-Infinity", "1e40", "1e-30", "123456789012345678901234567890.123456789", "-0.00"],
@@ -183,7 +255,22 @@ impl Kind {
             NumericP(..) => pick(rng, &["0", "1.10", "19.99", "-1.50", "12345.67", "1000"]),
             Text | Domain(_) if edge && *self.base() == Text => pick(
                 rng,
-                &["ß", "ŉ", "İ", "ΑΣ", "e\u{301}", "😀x", "%_\\", "\t\n\r", "'\"", "\u{1}", "null", "NULL", "{}", "\u{feff}x"],
+                &[
+                    "ß",
+                    "ŉ",
+                    "İ",
+                    "ΑΣ",
+                    "e\u{301}",
+                    "😀x",
+                    "%_\\",
+                    "\t\n\r",
+                    "'\"",
+                    "\u{1}",
+                    "null",
+                    "NULL",
+                    "{}",
+                    "\u{feff}x",
+                ],
             ),
             Text | Name | Citext => words(rng),
             Varchar => words(rng).chars().take(40).collect(),
@@ -191,25 +278,66 @@ impl Kind {
             Char => pick(rng, &["", "a", "Z", "1", "b"]),
             Uuid => format!("{:08x}-0f57-4c9d-8a0b-0d4f4f0a1b{:02x}", rng.u32(..), rng.u8(..)),
             Bytea => (0..rng.usize(..6)).fold("\\x".to_owned(), |s, _| s + &format!("{:02x}", rng.u8(..))),
-            Date if edge => pick(rng, &["infinity", "-infinity", "0044-03-15 BC", "5874897-12-31", "0001-01-01", "1582-10-15"]),
+            Date if edge => {
+                pick(rng, &["infinity", "-infinity", "0044-03-15 BC", "5874897-12-31", "0001-01-01", "1582-10-15"])
+            }
             Date => format!("20{:02}-{:02}-{:02}", rng.u32(..60), rng.u32(1..13), rng.u32(1..29)),
             Time if edge => pick(rng, &["24:00:00", "23:59:59.999999", "00:00:00"]),
-            Time => format!("{:02}:{:02}:{:02}.{:06}", rng.u32(..24), rng.u32(..60), rng.u32(..60), rng.u32(..1_000_000)),
+            Time => {
+                format!("{:02}:{:02}:{:02}.{:06}", rng.u32(..24), rng.u32(..60), rng.u32(..60), rng.u32(..1_000_000))
+            }
             TimeTz => pick(rng, &["10:00:00+02", "12:34:56.789-05:30", "00:00:00+00"]),
             Timestamp | TimestampTz | TimestampMs if edge => pick(
                 rng,
                 &[
-                    "infinity", "-infinity", "0044-03-15 12:00:00 BC", "294276-12-31 23:59:59", "0001-01-01 00:00:00",
-                    "1969-12-31 23:59:59.999999", "1582-10-15 00:00:00.0005",
+                    "infinity",
+                    "-infinity",
+                    "0044-03-15 12:00:00 BC",
+                    "294276-12-31 23:59:59",
+                    "0001-01-01 00:00:00",
+                    "1969-12-31 23:59:59.999999",
+                    "1582-10-15 00:00:00.0005",
                 ],
             ),
             Timestamp | TimestampTz | TimestampMs => {
                 let fraction = ["", ".5", ".123456", ".000001", ".999"][rng.usize(..5)];
-                format!("{} {:02}:{:02}:{:02}{fraction}", Date.value(rng, false), rng.u32(..24), rng.u32(..60), rng.u32(..60))
+                format!(
+                    "{} {:02}:{:02}:{:02}{fraction}",
+                    Date.value(rng, false),
+                    rng.u32(..24),
+                    rng.u32(..60),
+                    rng.u32(..60)
+                )
             }
-            Interval => pick(rng, &["P1D", "PT24H", "P1Y2M-3DT4H5M6.7S", "P-1M", "PT0S", "P1M-30D", "PT20H", "PT-0.000001S"]),
-            Json => pick(rng, &["{\"b\":1, \"a\" : [1,2.50 ]}", "null", "[]", "\"x\"", "1.10", "{\"a\":1,\"a\":2}", "{\"a\":{\"b\":\"é\\u00e9\"}}"]),
-            Jsonb => pick(rng, &["{\"b\":1,\"a\":[1,2.50]}", "null", "[]", "\"x\"", "1.10", "{\"a\":1,\"a\":2}", "1e2", "{\"a\":{\"b\":null}}", "true"]),
+            Interval => {
+                pick(rng, &["P1D", "PT24H", "P1Y2M-3DT4H5M6.7S", "P-1M", "PT0S", "P1M-30D", "PT20H", "PT-0.000001S"])
+            }
+            Json => pick(
+                rng,
+                &[
+                    "{\"b\":1, \"a\" : [1,2.50 ]}",
+                    "null",
+                    "[]",
+                    "\"x\"",
+                    "1.10",
+                    "{\"a\":1,\"a\":2}",
+                    "{\"a\":{\"b\":\"é\\u00e9\"}}",
+                ],
+            ),
+            Jsonb => pick(
+                rng,
+                &[
+                    "{\"b\":1,\"a\":[1,2.50]}",
+                    "null",
+                    "[]",
+                    "\"x\"",
+                    "1.10",
+                    "{\"a\":1,\"a\":2}",
+                    "1e2",
+                    "{\"a\":{\"b\":null}}",
+                    "true",
+                ],
+            ),
             Shape => {
                 let n = pick(rng, &["1", "-5", "null", "9007199254740993"]);
                 let amount = pick(rng, &["1.10", "0", "12.5", "99.99"]);
@@ -248,8 +376,24 @@ impl Kind {
 }
 
 fn words(rng: &mut Rng) -> String {
-    const WORDS: [&str; 16] =
-        ["", "a", "abc", "Hello World", "12", "-7", "x,y,z", " pad ", "äöü€", "日本語", "A%b_c", "true", "null", "q\"r", "back\\slash", "Zz"];
+    const WORDS: [&str; 16] = [
+        "",
+        "a",
+        "abc",
+        "Hello World",
+        "12",
+        "-7",
+        "x,y,z",
+        " pad ",
+        "äöü€",
+        "日本語",
+        "A%b_c",
+        "true",
+        "null",
+        "q\"r",
+        "back\\slash",
+        "Zz",
+    ];
     WORDS[rng.usize(..WORDS.len())].to_owned()
 }
 

@@ -37,7 +37,14 @@ impl Query {
     pub fn new(t: &Transform, table: &str, plan: &Plan, contract: &Json, key: Option<&Json>) -> Query {
         let mut leaves = Vec::new();
         let mut sql = Vec::new();
-        walk(&t.outputs, &plan.outputs.iter().map(|o| (o.name.as_str(), &o.shape)).collect::<Vec<_>>(), contract, "", &mut leaves, &mut sql);
+        walk(
+            &t.outputs,
+            &plan.outputs.iter().map(|o| (o.name.as_str(), &o.shape)).collect::<Vec<_>>(),
+            contract,
+            "",
+            &mut leaves,
+            &mut sql,
+        );
         let mut keys = Vec::new();
         let mut key_sql = Vec::new();
         for name in &t.key {
@@ -45,7 +52,13 @@ impl Query {
             let planned = plan.outputs.iter().find(|o| o.name == *name).expect("a key");
             let Shape::Scalar(e) = &planned.shape else { panic!("a key is a scalar") };
             let schema = match key {
-                Some(key) => key["fields"].as_array().expect("fields").iter().find(|f| f["name"] == **name).expect("field")["type"].clone(),
+                Some(key) => key["fields"]
+                    .as_array()
+                    .expect("fields")
+                    .iter()
+                    .find(|f| f["name"] == **name)
+                    .expect("field")["type"]
+                    .clone(),
                 None => Json::from("string"),
             };
             keys.push((e.ty.ty.clone(), schema));
@@ -54,8 +67,10 @@ impl Query {
         let all: Vec<(String, String)> =
             key_sql.iter().cloned().chain(sql.into_iter().enumerate().map(|(i, s)| (s, format!("l{i}")))).collect();
         let bare = table.rsplit('.').next().unwrap_or(table);
-        let alias = t.from.rsplit(' ').next().filter(|_| t.from.contains(' ') && !t.from.ends_with('"')).unwrap_or(bare);
-        let one = format!("(SELECT * FROM {table} WHERE tableoid::text = 'TABLEOID' AND ctid = 'CTID' OFFSET 0) AS {alias}");
+        let alias =
+            t.from.rsplit(' ').next().filter(|_| t.from.contains(' ') && !t.from.ends_with('"')).unwrap_or(bare);
+        let one =
+            format!("(SELECT * FROM {table} WHERE tableoid::text = 'TABLEOID' AND ctid = 'CTID' OFFSET 0) AS {alias}");
         let of = |outputs: &[(String, String)], filter: bool| {
             let one = Transform { from: one.clone(), filter: t.filter.clone().filter(|_| filter), ..t.clone() };
             one.select(outputs)
@@ -78,12 +93,14 @@ impl Query {
             Err(_) => {
                 for place in rows(client, &self.places).expect("the table can be read") {
                     let at = |sql: &str| {
-                        sql.replace("TABLEOID", place[0].as_deref().unwrap_or("")).replace("CTID", place[1].as_deref().unwrap_or(""))
+                        sql.replace("TABLEOID", place[0].as_deref().unwrap_or(""))
+                            .replace("CTID", place[1].as_deref().unwrap_or(""))
                     };
                     match rows(client, &at(&self.of_row)) {
                         Ok(all) => all.iter().for_each(|row| self.add(row, &mut answer)),
                         Err(_) => {
-                            let row = rows(client, &at(&self.key_of_row)).unwrap_or_else(|e| panic!("{e}: {}", at(&self.key_of_row)));
+                            let row = rows(client, &at(&self.key_of_row))
+                                .unwrap_or_else(|e| panic!("{e}: {}", at(&self.key_of_row)));
                             answer.insert(self.key(&row[0]), None);
                         }
                     }
@@ -109,14 +126,22 @@ impl Query {
 
     fn key(&self, row: &[Option<String>]) -> Canon {
         let of = |((ty, schema), text): (&(Type, Json), &Option<String>)| {
-            from_text(text.as_deref(), ty, non_null(schema).0, "").unwrap_or_else(|e| Canon::Text(format!("{e:?} {text:?}")))
+            from_text(text.as_deref(), ty, non_null(schema).0, "")
+                .unwrap_or_else(|e| Canon::Text(format!("{e:?} {text:?}")))
         };
         Canon::List(self.keys.iter().zip(row).map(of).collect())
     }
 }
 
 /// Records of the contract that stand for `jsonb_build_object` are taken apart, everything else is a leaf.
-fn walk(outputs: &[Output], planned: &[(&str, &Shape)], record: &Json, prefix: &str, leaves: &mut Vec<Leaf>, sql: &mut Vec<String>) {
+fn walk(
+    outputs: &[Output],
+    planned: &[(&str, &Shape)],
+    record: &Json,
+    prefix: &str,
+    leaves: &mut Vec<Leaf>,
+    sql: &mut Vec<String>,
+) {
     for field in record["fields"].as_array().expect("fields") {
         let name = field["name"].as_str().expect("a name");
         let output = outputs.iter().find(|o| o.name == name).expect("an output");
@@ -156,7 +181,8 @@ fn build(record: &Json, prefix: &str, leaves: &BTreeMap<String, Canon>) -> Canon
 }
 
 pub fn rows(client: &mut Client, sql: &str) -> Result<Vec<Vec<Option<String>>>, String> {
-    let messages = client.simple_query(sql).map_err(|e| e.as_db_error().map_or(e.to_string(), |d| d.message().to_owned()))?;
+    let messages =
+        client.simple_query(sql).map_err(|e| e.as_db_error().map_or(e.to_string(), |d| d.message().to_owned()))?;
     let row = |m: SimpleQueryMessage| match m {
         SimpleQueryMessage::Row(row) => Some((0..row.len()).map(|i| row.get(i).map(str::to_owned)).collect()),
         _ => None,

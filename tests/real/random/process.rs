@@ -64,7 +64,9 @@ fn case(seed: u64, source: &mut Source, report: &mut String) -> Result<(), Strin
     }
     let begun = lsn(source);
     let loaded = folder.output(&["run", "--until", "caught-up"]);
-    let shown = |o: &std::process::Output| format!("{}{}", String::from_utf8_lossy(&o.stdout), String::from_utf8_lossy(&o.stderr));
+    let shown = |o: &std::process::Output| {
+        format!("{}{}", String::from_utf8_lossy(&o.stdout), String::from_utf8_lossy(&o.stderr))
+    };
     if loaded.status.code() != Some(0) {
         return Err(format!("the load ended with {}: {}", loaded.status, shown(&loaded)));
     }
@@ -114,7 +116,11 @@ fn case(seed: u64, source: &mut Source, report: &mut String) -> Result<(), Strin
     }
     let tables = project.tables.len();
     let commits = commits.len();
-    eprintln!("  {} transforms over {tables} tables, {commits} commits{}", subjects.len(), if halts { ", halted" } else { "" });
+    eprintln!(
+        "  {} transforms over {tables} tables, {commits} commits{}",
+        subjects.len(),
+        if halts { ", halted" } else { "" }
+    );
     Ok(())
 }
 
@@ -137,7 +143,9 @@ fn topic(i: usize, s: &mut Subject, begun: u64, commits: &[Commit], records: &[R
         let of = match header("pgspine-origin") {
             "reconcile" => &mut loaded,
             "stream" if lsn > begun => by_lsn.entry(lsn).or_default(),
-            origin => return Err(format!("a record of {origin:?} at {lsn:x}, where the first commit is after {begun:x}")),
+            origin => {
+                return Err(format!("a record of {origin:?} at {lsn:x}, where the first commit is after {begun:x}"));
+            }
         };
         if of.insert(key.clone(), value).is_some() {
             return Err(format!("two records for {key:?} at {lsn:x}"));

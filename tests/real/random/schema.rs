@@ -39,7 +39,11 @@ pub enum Identity {
 
 pub fn random(rng: &mut Rng, name: &str) -> Schema {
     let edges = rng.u32(..3) == 0;
-    let mut sql = vec![format!("CREATE SCHEMA IF NOT EXISTS {name}"), format!("SET search_path = {name}, public"), kinds::TYPES.to_owned()];
+    let mut sql = vec![
+        format!("CREATE SCHEMA IF NOT EXISTS {name}"),
+        format!("SET search_path = {name}, public"),
+        kinds::TYPES.to_owned(),
+    ];
     let tables = (0..[1, 1, 2, 3, 4][rng.usize(..5)]).map(|i| table(rng, i, &mut sql)).collect();
     Schema { name: name.to_owned(), tables, sql, edges }
 }
@@ -48,7 +52,21 @@ fn table(rng: &mut Rng, index: usize, sql: &mut Vec<String>) -> Table {
     let name = ["t0", "\"T 1\"", "t2", "order"][index].replace("order", "\"order\"");
     let mut columns = Vec::new();
     let wide = if rng.u32(..12) == 0 { 75 } else { 0 };
-    let names = ["id", "k", "alt", "status", "amount", "note", "\"Ünï\"", "\"quoted \"\"x\"\"\"", "at", "flag", "data", "c11", "c12"];
+    let names = [
+        "id",
+        "k",
+        "alt",
+        "status",
+        "amount",
+        "note",
+        "\"Ünï\"",
+        "\"quoted \"\"x\"\"\"",
+        "at",
+        "flag",
+        "data",
+        "c11",
+        "c12",
+    ];
     let keys_wide = [1, 1, 1, 2, 2, 3][rng.usize(..6)];
     let alt = rng.u32(..3) == 0;
     for i in 0..keys_wide + usize::from(alt) {

@@ -60,7 +60,11 @@ pub fn random(rng: &mut Rng, schema: &Schema, topic: &str, number: usize) -> Tra
     }
     // A key may be wider than the unique index.
     let extra: Vec<usize> = (0..t.columns.len())
-        .filter(|i| t.columns[*i].not_null && !key_columns.contains(i) && matches!(t.columns[*i].kind, Kind::Enum | Kind::Int4 | Kind::Text | Kind::Uuid))
+        .filter(|i| {
+            t.columns[*i].not_null
+                && !key_columns.contains(i)
+                && matches!(t.columns[*i].kind, Kind::Enum | Kind::Int4 | Kind::Text | Kind::Uuid)
+        })
         .collect();
     if !extra.is_empty() && e.rng.u32(..5) == 0 {
         let c = extra[e.rng.usize(..extra.len())];
@@ -79,7 +83,10 @@ pub fn random(rng: &mut Rng, schema: &Schema, topic: &str, number: usize) -> Tra
     });
     let string_key = key.len() == 1 && e.rng.u32(..4) == 0;
     let topic = format!("{topic}.t{number}");
-    let mut header = format!("topic = \"{topic}\"\nkey = [{}]\n", key.iter().map(|k| format!("\"{k}\"")).collect::<Vec<_>>().join(", "));
+    let mut header = format!(
+        "topic = \"{topic}\"\nkey = [{}]\n",
+        key.iter().map(|k| format!("\"{k}\"")).collect::<Vec<_>>().join(", ")
+    );
     if string_key {
         header += "key_format = \"string\"\n";
     }
@@ -95,7 +102,8 @@ fn value(e: &mut Expressions<'_>, t: &Table, depth: u32) -> Made {
         0..=3 if t.columns[any].kind == Kind::Shape => Made::Shape(e.column_text(any)),
         0..=3 => Made::Scalar(e.column_text(any)),
         4 if depth > 0 => {
-            let fields = (0..e.rng.usize(1..4)).map(|i| Output { name: format!("r{i}"), value: value(e, t, depth - 1) });
+            let fields =
+                (0..e.rng.usize(1..4)).map(|i| Output { name: format!("r{i}"), value: value(e, t, depth - 1) });
             Made::Record(fields.collect())
         }
         _ => {
@@ -138,7 +146,8 @@ impl Transform {
 /// A contract for what the plan derived.
 pub fn contract(rng: &mut Rng, t: &Transform, plan: &Plan) -> Json {
     let mut c = Contracts { rng, number: 0, key: &t.key };
-    let mut outputs: Vec<_> = t.outputs.iter().map(|o| (o, plan.outputs.iter().find(|p| p.name == o.name).expect("bound"))).collect();
+    let mut outputs: Vec<_> =
+        t.outputs.iter().map(|o| (o, plan.outputs.iter().find(|p| p.name == o.name).expect("bound"))).collect();
     if c.rng.bool() {
         c.rng.shuffle(&mut outputs);
     }

@@ -107,7 +107,10 @@ impl<'a> Workload<'a> {
             }
             66..=69 => {
                 let row = self.row(t);
-                self.run(&format!("WITH d AS (DELETE FROM {0} WHERE {row} RETURNING *) INSERT INTO {0} SELECT * FROM d", t.name))
+                self.run(&format!(
+                    "WITH d AS (DELETE FROM {0} WHERE {row} RETURNING *) INSERT INTO {0} SELECT * FROM d",
+                    t.name
+                ))
             }
             70..=74 => self.again(t),
             75..=80 => self.swap(t),
@@ -183,11 +186,22 @@ impl<'a> Workload<'a> {
         let value = self.value(t, c);
         let row = self.row(t);
         let names: Vec<String> = t.columns.iter().map(|c| c.name.clone()).collect();
-        let back: Vec<String> = (0..names.len()).map(|i| if i == c && !t.columns[i].in_key { value.clone() } else { names[i].clone() }).collect();
+        let back: Vec<String> = (0..names.len())
+            .map(|i| if i == c && !t.columns[i].in_key { value.clone() } else { names[i].clone() })
+            .collect();
         self.run("DROP TABLE IF EXISTS pg_temp.kept")
             && self.run(&format!("CREATE TEMP TABLE kept ON COMMIT DROP AS SELECT * FROM {} WHERE {row}", t.name))
-            && self.run(&format!("DELETE FROM {0} WHERE {1} IN (SELECT {1} FROM pg_temp.kept)", t.name, self.key_row(t)))
-            && self.run(&format!("INSERT INTO {} ({}) SELECT {} FROM pg_temp.kept", t.name, names.join(", "), back.join(", ")))
+            && self.run(&format!(
+                "DELETE FROM {0} WHERE {1} IN (SELECT {1} FROM pg_temp.kept)",
+                t.name,
+                self.key_row(t)
+            ))
+            && self.run(&format!(
+                "INSERT INTO {} ({}) SELECT {} FROM pg_temp.kept",
+                t.name,
+                names.join(", "),
+                back.join(", ")
+            ))
     }
 
     /// Two rows change their keys with each other; where the key is not deferrable, by way of a third.
@@ -216,7 +230,11 @@ impl<'a> Workload<'a> {
 
     /// `SET id = id + 1`.
     fn shift(&mut self, t: &Table) -> bool {
-        let Some(c) = t.columns.iter().find(|c| c.in_key && matches!(c.kind.base(), Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Numeric)) else {
+        let Some(c) = t
+            .columns
+            .iter()
+            .find(|c| c.in_key && matches!(c.kind.base(), Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Numeric))
+        else {
             return true;
         };
         let by = if self.rng.bool() { 1 } else { -1 };
@@ -225,8 +243,9 @@ impl<'a> Workload<'a> {
 
     /// A value that goes out of line, and changes that leave it alone.
     fn large(&mut self, t: &Table) -> bool {
-        let fits = |k: &Kind| matches!(k, Kind::Text | Kind::Bytea | Kind::Json | Kind::Jsonb | Kind::Array(_)) ;
-        let large: Vec<usize> = (0..t.columns.len()).filter(|&i| fits(&t.columns[i].kind) && !t.columns[i].in_key).collect();
+        let fits = |k: &Kind| matches!(k, Kind::Text | Kind::Bytea | Kind::Json | Kind::Jsonb | Kind::Array(_));
+        let large: Vec<usize> =
+            (0..t.columns.len()).filter(|&i| fits(&t.columns[i].kind) && !t.columns[i].in_key).collect();
         if large.is_empty() {
             return true;
         }
