@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::change::CommitInfo;
 use crate::clock;
@@ -220,6 +221,9 @@ pub fn live_keys(
     Ok(())
 }
 
+/// A step of waiting while paused.
+const PAUSED: Duration = Duration::from_millis(100);
+
 /// Every step commits by itself, with its cursor.
 struct Committing<'p> {
     link: &'p mut Link,
@@ -235,6 +239,11 @@ struct Committing<'p> {
 impl Steps for Committing<'_> {
     fn step(&mut self, out: &mut OutputBatch, done: u64, last_key: &[u8]) -> Result<(), EngineError> {
         failpoints::hit("reconcile_step");
+        self.shared.beat();
+        while self.shared.paused() && !self.shared.shutdown() {
+            self.shared.beat();
+            self.shared.wait_unpaused(PAUSED);
+        }
         self.shared.reconcile_remaining(&self.name, self.roots.saturating_sub(done));
         if self.shared.shutdown() {
             self.failure = Some(Failure::ShutDown);
@@ -249,7 +258,8 @@ impl Steps for Committing<'_> {
         let hex: String = last_key.iter().map(|b| format!("{b:02x}")).collect();
         let cursor = serde_json::json!({ "lsn": self.at.to_string(), "after": hex, "done": done });
         self.edits.push(Edit::ReconcileCursor { topic: self.topic.clone(), cursor: Some(cursor) });
-        self.link.send(out, self.edits, false).map_err(|f| {
+        // What is committed meanwhile is counted as it goes, and a failed emitter is noticed.
+        self.link.send(out, self.edits, false).and_then(|()| self.link.look()).map_err(|f| {
             self.failure = Some(f);
             EngineError::Outlet
         })
