@@ -38,7 +38,7 @@ pub enum Identity {
 }
 
 pub fn random(rng: &mut Rng, name: &str) -> Schema {
-    let edges = rng.u32(..3) == 0;
+    let edges = rng.bool();
     let mut sql = vec![
         format!("CREATE SCHEMA IF NOT EXISTS {name}"),
         format!("SET search_path = {name}, public"),
