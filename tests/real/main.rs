@@ -11,6 +11,7 @@ mod codes;
 mod crash;
 mod crash_kills;
 mod crash_points;
+mod crash_split;
 mod differential;
 mod emit_topics;
 mod emit_transactions;
