@@ -1,14 +1,17 @@
 //! Places where a test ends the process, one on each arrow of the journey.
 //!
 //! `PGSPINE_FAILPOINT=name:3` kills the process with SIGKILL at the third passage of `name`; with
-//! `PGSPINE_FAILPOINT_SIGNAL=STOP` it stops there until it gets a SIGCONT. Compiled to nothing without the feature
-//! `failpoints`.
+//! `PGSPINE_FAILPOINT_SIGNAL=STOP` it stops there until it gets a SIGCONT. `PGSPINE_HANG=name:/a/file` holds whoever
+//! passes `name` for as long as the file is there. Compiled to nothing without the feature `failpoints`.
 
 /// The process may end here.
 #[inline(always)]
 pub fn hit(_name: &'static str) {
     #[cfg(feature = "failpoints")]
-    armed::hit(_name);
+    {
+        armed::hit(_name);
+        armed::hang(_name);
+    }
 }
 
 #[cfg(feature = "failpoints")]
@@ -43,6 +46,24 @@ mod armed {
             eprintln!("failpoint {name}: {word}");
             // SAFETY: kill and getpid take no pointers.
             unsafe { libc::kill(libc::getpid(), signal) };
+        }
+    }
+
+    fn hanging() -> &'static Option<(String, std::path::PathBuf)> {
+        static POINT: OnceLock<Option<(String, std::path::PathBuf)>> = OnceLock::new();
+        POINT.get_or_init(|| {
+            let text = std::env::var("PGSPINE_HANG").ok()?;
+            text.split_once(':').map(|(name, file)| (name.to_owned(), file.into()))
+        })
+    }
+
+    pub fn hang(name: &'static str) {
+        if let Some((point, file)) = hanging()
+            && point == name
+        {
+            while file.exists() {
+                std::thread::park_timeout(std::time::Duration::from_millis(20));
+            }
         }
     }
 }

@@ -94,6 +94,12 @@ fn connect_host(options: &Options, host: &Host, mode: Mode) -> Result<Connection
     Ok(connection)
 }
 
+/// `INSERT 0 3`, `UPDATE 3`, `DELETE 3`.
+fn changed(command_tag: &str) -> u64 {
+    let counts = ["INSERT ", "UPDATE ", "DELETE "].iter().any(|word| command_tag.starts_with(word));
+    command_tag.rsplit(' ').next().filter(|_| counts).and_then(|n| n.parse().ok()).unwrap_or(0)
+}
+
 /// StartupMessage, protocol 3.0. Parameters that are not the protocol's own are settings of the session; those named
 /// here exist in every version from 14 on.
 fn startup(options: &Options, mode: Mode) -> Vec<u8> {
@@ -144,6 +150,21 @@ impl Connection {
     /// As `query`, for statements whose rows nobody wants.
     pub fn execute(&mut self, sql: &str) -> Result<(), Error> {
         self.query(sql).map(|_| ())
+    }
+
+    /// As `execute`; gives how many rows the statements inserted, updated or deleted, as their command tags say.
+    pub fn changes(&mut self, sql: &str) -> Result<u64, Error> {
+        self.begin(sql)?;
+        let mut changes = 0;
+        self.answer(|tag, body| match tag {
+            b'C' => {
+                changes += changed(&Body::new(tag, body).cstr_lossy()?);
+                Ok(true)
+            }
+            b'T' | b'D' => Ok(true),
+            _ => Ok(false),
+        })?;
+        Ok(changes)
     }
 
     /// `COPY … TO STDOUT`: calls `row` for each row, which is one CopyData message (the manual promises that of the
@@ -256,8 +277,10 @@ impl Connection {
                 }
                 b'N' => log_notice(&ServerError::parse(tag, body)?),
                 b'S' => note_parameter(&mut self.parameters, body)?,
-                // CommandComplete, EmptyQueryResponse, NotificationResponse.
-                b'C' | b'I' | b'A' => {}
+                // CommandComplete: most callers have no use for it.
+                b'C' => drop(take(tag, body)?),
+                // EmptyQueryResponse, NotificationResponse.
+                b'I' | b'A' => {}
                 tag => {
                     if !take(tag, body)? {
                         return Err(ProtocolError::Unexpected { tag, state: "a query is answered" }.into());

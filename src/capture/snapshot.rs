@@ -196,6 +196,31 @@ impl Loader {
     }
 }
 
+/// The rows as they are now, without lock, slot or position, until `take` wants no more: for a look. The connection
+/// cannot be used after it was stopped.
+pub fn peek(conn: &mut Connection, table: &LoadTable, take: &mut dyn FnMut(Row<'_>) -> bool) -> Result<(), LoadError> {
+    let sql = format!("COPY ({}) TO STDOUT", select(table));
+    let mut text = CopyText::default();
+    let mut damaged = None;
+    let copied = conn.copy_out::<Stop>(&sql, &mut |line| {
+        let more = text.row(line, table.columns.len(), |row| if take(row) { Ok(()) } else { Err(Stop) });
+        match more {
+            Ok(taken) => taken,
+            Err(source) => {
+                damaged = Some(LoadError::Row { table: table.name.clone(), source });
+                Err(Stop)
+            }
+        }
+    });
+    match (copied, damaged) {
+        (_, Some(e)) => Err(e),
+        (Ok(_) | Err(CopyError::Sink(Stop)), None) => Ok(()),
+        (Err(CopyError::Connection(e)), None) => {
+            Err(LoadError::Table { table: table.name.clone(), source: Box::new(e) })
+        }
+    }
+}
+
 /// The one who takes the rows wants no more; why is kept beside.
 #[derive(Debug, thiserror::Error)]
 #[error("stopped")]

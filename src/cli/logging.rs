@@ -1,6 +1,6 @@
 //! The log: lines on a terminal, one JSON document per event otherwise, a level that can be changed while it runs.
 //!
-//! `PGSPINE_LOG` is the filter at the start (default `info`); `PGSPINE_LOG_FORMAT` is `text` or `json`. Logs go to
+//! `PGSPINE_LOG` is the filter at the start (default `info`, and `warn` for commands that answer and end); `PGSPINE_LOG_FORMAT` is `text` or `json`. Logs go to
 //! stderr: stdout belongs to the command's own output.
 
 use std::io::IsTerminal;
@@ -30,10 +30,11 @@ impl LogLevel {
     }
 }
 
-/// Sets up the log of this process; the second call in one process changes nothing.
-pub fn start() -> Result<LogLevel, LogLevelError> {
+/// Sets up the log of this process, at `level` unless the environment says another; the second call in one process
+/// changes nothing.
+pub fn start(level: &str) -> Result<LogLevel, LogLevelError> {
     let written = std::env::var("PGSPINE_LOG").ok().filter(|f| !f.is_empty());
-    let filter = parse(written.as_deref().unwrap_or("info"))?;
+    let filter = parse(written.as_deref().unwrap_or(level))?;
     let json = match std::env::var("PGSPINE_LOG_FORMAT").as_deref() {
         Ok("json") => true,
         Ok("text") => false,

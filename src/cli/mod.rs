@@ -1,16 +1,29 @@
 //! The commands.
 
 pub mod args;
+mod ask;
+mod check;
+pub mod codes;
+mod explain;
+mod live;
 pub mod logging;
 pub mod output;
+mod demo;
+mod preview;
 mod run;
+mod schema;
+mod setup;
+mod slot;
+mod tables;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use crate::config::Config;
 use crate::diagnostic::Diagnostic;
+use crate::http::control::Request;
 use crate::runtime::{Exit, Failure, Verdict};
 use args::{Args, Command};
 use std::sync::LazyLock;
@@ -37,7 +50,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(e.exit_code() as u8);
         }
     };
-    let log = match logging::start() {
+    let log = match logging::start(if matches!(args.command, Command::Run(_)) { "info" } else { "warn" }) {
         Ok(log) => log,
         Err(e) => {
             eprintln!("{e}");
@@ -49,8 +62,21 @@ pub fn main() -> ExitCode {
 
 fn dispatch(args: &Args, log: &logging::LogLevel) -> Exit {
     match &args.command {
+        Command::Check { live } => check::check(args, *live),
+        Command::Setup { sql } => setup::setup(args, *sql),
         Command::Run(options) => run::run(args, options, log),
-        _ => Exit::Configuration,
+        Command::Preview { name, key, limit, follow } => {
+            preview::preview(args, &preview::Wish { name, key: key.as_deref(), limit: *limit, follow: *follow })
+        }
+        Command::Explain { name } => explain::explain(args, name),
+        Command::Status => ask::ask(args, Request::Status),
+        Command::LogLevel { level } => ask::ask(args, Request::LogLevel { level: level.clone() }),
+        Command::Pause => ask::ask(args, Request::Pause),
+        Command::Resume => ask::ask(args, Request::Resume),
+        Command::Reconcile { names } => ask::ask(args, Request::Reconcile { names: names.clone(), rewrite: false }),
+        Command::Schema(command) => schema::schema(args, command),
+        Command::Slot(args::Slot::Drop { yes }) => slot::drop(args, *yes),
+        Command::Demo { duration } => demo::run(*duration, log),
     }
 }
 
@@ -63,8 +89,22 @@ fn load_config(args: &Args) -> Result<Config, Exit> {
 }
 
 fn print_findings(args: &Args, all: &[Diagnostic]) {
+    print_report(args, None, all, serde_json::json!({}));
+}
+
+/// Findings under a line of their own, or as one document with `more`.
+fn print_report(args: &Args, lead: Option<&str>, all: &[Diagnostic], more: serde_json::Value) {
+    let mut out = std::io::stdout().lock();
+    if let Some(lead) = lead.filter(|_| !args.json) {
+        let _ = writeln!(out, "{lead}\n");
+    }
     // A reader that has gone away is not our trouble.
-    let _ = output::findings(&mut std::io::stdout().lock(), args.json, all);
+    let _ = output::findings(&mut out, args.json, all, more);
+}
+
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 /// A failure before anything ran.

@@ -14,11 +14,15 @@ impl From<Exit> for std::process::ExitCode {
     }
 }
 
-/// Prints the findings, errors first as they came. `json`: one document `{"findings":[…]}`.
-pub fn findings(out: &mut dyn Write, json: bool, all: &[Diagnostic]) -> io::Result<()> {
+/// Prints the findings as they came. `json`: one document `{"findings":[…]}` with the fields of `more`.
+pub fn findings(out: &mut dyn Write, json: bool, all: &[Diagnostic], more: Value) -> io::Result<()> {
     if json {
         let list: Vec<Value> = all.iter().map(finding).collect();
-        return writeln!(out, "{}", json!({ "findings": list }));
+        let mut document = json!({ "findings": list });
+        if let (Some(document), Value::Object(more)) = (document.as_object_mut(), more) {
+            document.extend(more);
+        }
+        return writeln!(out, "{document}");
     }
     for d in all {
         writeln!(out, "{d}\n")?;
@@ -67,9 +71,9 @@ mod tests {
             Diagnostic::error(Code(1012), "no column x").at(Place::of("a.sql", "SELECT x", Span { start: 7, end: 8 })),
             Diagnostic::warning(Code(4001), "slow").help("do this"),
         ];
-        let print = |json| {
+        let print = |json: bool| {
             let mut out = Vec::new();
-            findings(&mut out, json, &all).unwrap();
+            findings(&mut out, json, &all, serde_json::json!({})).unwrap();
             String::from_utf8(out).unwrap()
         };
         assert_eq!(

@@ -180,7 +180,7 @@ fn natural(column: &ColumnType) -> String {
 }
 
 /// Precision and scale as Avro can hold them: a negative scale of PostgreSQL is zeros before the point.
-fn numeric_typmod(typmod: i32) -> Option<(u32, u32)> {
+pub(crate) fn numeric_typmod(typmod: i32) -> Option<(u32, u32)> {
     if typmod < 4 {
         return None;
     }

@@ -13,6 +13,7 @@ mod composite;
 pub mod contract;
 mod decimal;
 mod default;
+pub mod draft;
 mod eval;
 mod fit;
 mod hstore;

@@ -56,7 +56,21 @@ pub enum OnError {
 pub struct Counts {
     pub evaluations: u64,
     pub suppressed: u64,
-    pub errors: u64,
+    /// Rows that could not be told: evaluated, encoded, too large.
+    pub errors: [u64; 3],
+    /// How often a key was held or let go.
+    pub held_changes: u64,
+}
+
+impl Counts {
+    pub(super) fn failed(&mut self, e: &RowError) {
+        let of = match e.code {
+            crate::encode::codes::ROW_EVAL => 0,
+            crate::encode::codes::ROW_TOO_LARGE => 2,
+            _ => 1,
+        };
+        self.errors[of] += 1;
+    }
 }
 
 /// A rendering that waits for its counterpart under the same topic key.
@@ -79,6 +93,7 @@ pub(super) struct Scratch {
     came: Vec<Came>,
     held: Vec<HeldChange>,
     info: Option<CommitInfo>,
+    stamp: Option<Stamp>,
     first: usize,
     arena_begin: usize,
     seq: u64,
@@ -102,13 +117,11 @@ impl Scratch {
 
     pub fn begin(&mut self, info: &CommitInfo, mode: Mode, out: &OutputBatch) {
         self.info = Some(*info);
+        self.stamp = Some(Stamp::new(info));
         self.mark(out);
         self.seq = 0;
         self.part = 0;
-        self.skip = match mode {
-            Mode::Emit { skip } => skip,
-            Mode::Replay => u64::MAX,
-        };
+        self.skip = mode.skip();
         self.held.clear();
     }
 
@@ -146,6 +159,7 @@ impl Scratch {
             return Ok(());
         }
         let info = self.info.expect("begin was called");
+        let stamp = self.stamp.expect("begin was called");
         if out.records.len() - self.first >= limits.records || out.arena.len() - self.arena_begin >= limits.bytes {
             self.part += 1;
             for r in &mut out.records[self.first..] {
@@ -154,8 +168,24 @@ impl Scratch {
             outlet.part(out, self.first, &info, seq)?;
             self.mark(out);
         }
-        push(out, topic, partitions, key, value, &info, seq, Origin::Stream);
+        push(out, topic, partitions, key, value, &stamp, seq, Origin::Stream);
         Ok(())
+    }
+}
+
+/// What all records of a source transaction have in common.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stamp {
+    pub end_lsn: EndLsn,
+    xid: u32,
+    /// Milliseconds since 1970, never in the future.
+    timestamp: i64,
+}
+
+impl Stamp {
+    pub fn new(info: &CommitInfo) -> Stamp {
+        let millis = (info.commit_time + clock::POSTGRES_EPOCH_MICROS) / 1000;
+        Stamp { end_lsn: info.end_lsn, xid: info.xid, timestamp: millis.min(clock::now_millis()) }
     }
 }
 
@@ -167,7 +197,7 @@ pub(super) fn push(
     partitions: i32,
     key: &[u8],
     value: Option<&[u8]>,
-    info: &CommitInfo,
+    stamp: &Stamp,
     seq: u64,
     origin: Origin,
 ) {
@@ -178,17 +208,16 @@ pub(super) fn push(
     };
     let key_at = append(key);
     let value_at = value.map(&mut append);
-    let millis = (info.commit_time + clock::POSTGRES_EPOCH_MICROS) / 1000;
     out.records.push(OutputRecord {
         topic,
         partition: partition(key, partitions as u32),
         key: key_at,
         value: value_at,
-        timestamp: millis.min(clock::now_millis()),
-        lsn: info.end_lsn.0,
+        timestamp: stamp.timestamp,
+        lsn: stamp.end_lsn.0,
         seq,
         origin,
-        xid: info.xid,
+        xid: stamp.xid,
         part: None,
     });
 }
@@ -279,7 +308,7 @@ fn row_change(
                 Ok(true) => s.came.push((a.key[..].into(), Ok(a.value[..].into()))),
                 Ok(false) => {}
                 Err(e) => {
-                    t.counts.errors += 1;
+                    t.counts.failed(e);
                     let e = e.clone();
                     match key_of(t, table, after, &mut a)? {
                         Ok(key) => s.came.push((key.into(), Err(e))),
@@ -341,6 +370,7 @@ fn merge(
                     s.emit(t.topic, t.partitions, &key, Some(&body), limits, out, outlet)?;
                 }
                 if let (Some(_), OnError::DeadLetter { held, .. }) = (held, t.on_error) {
+                    t.counts.held_changes += 1;
                     s.held.push(HeldChange { space: held, key, held: None });
                 }
             }
@@ -356,6 +386,7 @@ fn merge(
                 let info = s.info.expect("begin was called");
                 let letter = held::letter(&t.name, &e, info.end_lsn, s.seq);
                 s.emit(topic, partitions, &key, Some(letter.as_bytes()), limits, out, outlet)?;
+                t.counts.held_changes += 1;
                 s.held.push(HeldChange { space, key, held: Some(Held { last_good }) });
             }
         }
@@ -370,6 +401,7 @@ fn merge(
             s.emit(t.topic, t.partitions, &key, None, limits, out, outlet)?;
         }
         if let (Some(_), OnError::DeadLetter { held, .. }) = (held, t.on_error) {
+            t.counts.held_changes += 1;
             s.held.push(HeldChange { space: held, key, held: None });
         }
     }

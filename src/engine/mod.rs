@@ -13,6 +13,7 @@
 mod diff;
 mod error;
 mod held;
+mod inserts;
 mod net;
 pub mod reconcile;
 mod table;
@@ -31,18 +32,19 @@ pub use diff::{Counts, OnError, Transform};
 pub use error::EngineError;
 use net::Net;
 pub use table::{Identity, Table};
-use table::{RelationMap, Resolved};
+use table::{RelationMaps, Resolved};
 
 /// All tables and transforms of a bridge, and what the stream has said of their relations.
 pub struct Engine {
     pub tables: Vec<Table>,
     pub transforms: Vec<Transform>,
-    /// Root tables and leaf partitions by the oid that the stream uses.
-    by_oid: HashMap<Oid, usize>,
-    relations: HashMap<Oid, RelationMap>,
+    relations: RelationMaps,
     net: Net,
     diff: diff::Scratch,
+    inserts: inserts::Scratch,
     pub limits: SplitLimits,
+    /// By table: inserts, updates, deletes, truncates that were applied.
+    pub changes: Vec<[u64; 4]>,
 }
 
 /// Beyond these, one source transaction goes out in several Kafka transactions.
@@ -81,27 +83,33 @@ pub enum Mode {
     },
 }
 
+impl Mode {
+    fn skip(self) -> u64 {
+        match self {
+            Mode::Emit { skip } => skip,
+            // Whatever it is, Kafka has it.
+            Mode::Replay => u64::MAX,
+        }
+    }
+}
+
 impl Engine {
     pub fn new(tables: Vec<Table>, transforms: Vec<Transform>, limits: SplitLimits) -> Engine {
-        let mut by_oid = HashMap::new();
-        for (i, t) in tables.iter().enumerate() {
-            by_oid.insert(t.oid, i);
-            by_oid.extend(t.leaves.iter().map(|&leaf| (leaf, i)));
-        }
         Engine {
+            changes: vec![[0; 4]; tables.len()],
+            relations: RelationMaps::new(&tables),
             tables,
             transforms,
-            by_oid,
-            relations: HashMap::new(),
             net: Net::default(),
             diff: diff::Scratch::default(),
+            inserts: inserts::Scratch::default(),
             limits,
         }
     }
 
     /// The stream begins anew: the server sends every Relation again.
     pub fn forget_relations(&mut self) {
-        self.relations.clear();
+        self.relations.forget();
     }
 
     /// Applies one committed transaction to the state and appends its records. On an error nothing of it is in the
@@ -116,12 +124,20 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let info = tx.info;
         self.diff.mark(out);
-        let result = self.apply_inner(tx, &info, mode, state, out, outlet);
-        self.net.clear();
-        if result.is_err() {
+        if !inserts::apply(self, tx, &info, mode, state, out) {
             self.diff.take_back(out);
+            let result = self.apply_inner(tx, &info, mode, state, out, outlet);
+            self.net.clear();
+            if result.is_err() {
+                self.diff.take_back(out);
+                return result;
+            }
         }
-        result
+        state.advance(info.end_lsn);
+        out.end_lsn = info.end_lsn;
+        out.commit_time = info.commit_time;
+        out.xid = info.xid;
+        Ok(())
     }
 
     fn apply_inner(
@@ -133,26 +149,39 @@ impl Engine {
         out: &mut OutputBatch,
         outlet: &mut dyn Outlet,
     ) -> Result<(), EngineError> {
-        let Engine { tables, relations, by_oid, net, .. } = self;
+        let Engine { tables, relations, net, changes, .. } = self;
         tx.for_each(|change| -> Result<(), EngineError> {
-            let resolve = |oid: Oid| Resolved::find(oid, by_oid, relations, tables, info);
+            let resolve = |oid: Oid| Resolved::find(oid, relations, tables, info);
             match change {
-                Change::Relation(relation) => learn(&relation, by_oid, tables, relations),
+                Change::Relation(relation) => {
+                    learn(&relation, tables, relations);
+                    Ok(())
+                }
                 Change::Insert { relation, new } => match resolve(relation)? {
-                    Some(r) => net.insert(&r, new, info),
+                    Some(r) => {
+                        changes[r.index][0] += 1;
+                        net.insert(&r, new, info)
+                    }
                     None => Ok(()),
                 },
                 Change::Update { relation, old, new } => match resolve(relation)? {
-                    Some(r) => net.update(&r, old, new, state, info),
+                    Some(r) => {
+                        changes[r.index][1] += 1;
+                        net.update(&r, old, new, state, info)
+                    }
                     None => Ok(()),
                 },
                 Change::Delete { relation, old } => match resolve(relation)? {
-                    Some(r) => net.delete(&r, old, state, info),
+                    Some(r) => {
+                        changes[r.index][2] += 1;
+                        net.delete(&r, old, state, info)
+                    }
                     None => Ok(()),
                 },
                 Change::Truncate { relations: oids, .. } => {
                     for &oid in &oids {
                         if let Some(r) = resolve(oid)? {
+                            changes[r.index][3] += 1;
                             let leaf = !r.table.leaves.iter().all(|l| oids.contains(l));
                             net.truncate(&r, leaf, state, info)?;
                         }
@@ -188,10 +217,6 @@ impl Engine {
         self.diff.finish(out);
         self.net.store(&self.tables, state);
         self.diff.store_held(state);
-        state.advance(info.end_lsn);
-        out.end_lsn = info.end_lsn;
-        out.commit_time = info.commit_time;
-        out.xid = info.xid;
         Ok(())
     }
 
@@ -205,16 +230,8 @@ impl Engine {
 }
 
 /// A Relation holds from here on; of relations that no transform reads nothing is kept.
-fn learn(
-    relation: &Relation,
-    by_oid: &HashMap<Oid, usize>,
-    tables: &[Table],
-    relations: &mut HashMap<Oid, RelationMap>,
-) -> Result<(), EngineError> {
-    if let Some(&table) = by_oid.get(&relation.oid) {
-        relations.insert(relation.oid, RelationMap::new(relation, table, &tables[table]));
-    }
-    Ok(())
+fn learn(relation: &Relation, tables: &[Table], relations: &mut RelationMaps) {
+    relations.learn(relation, tables);
 }
 
 /// An old tuple as it identifies a row.

@@ -160,8 +160,8 @@ impl Metrics {
         m.received_lsn.set(clamp(received_lsn));
     }
 
-    pub fn transaction_received(&self) {
-        self.m().source_transactions.inc();
+    pub fn transactions_received(&self, count: u64) {
+        self.m().source_transactions.inc_by(count);
     }
 
     pub fn changes_received(&self, table: &str, operation: Operation, count: u64) {
@@ -179,8 +179,8 @@ impl Metrics {
         self.m().records_suppressed.with_label_values(&[transform]).inc_by(count);
     }
 
-    pub fn row_failed(&self, transform: &str, reason: RowErrorReason) {
-        self.m().transform_errors.with_label_values(&[transform, reason.word()]).inc();
+    pub fn rows_failed(&self, transform: &str, reason: RowErrorReason, count: u64) {
+        self.m().transform_errors.with_label_values(&[transform, reason.word()]).inc_by(count);
     }
 
     pub fn schema_drifted(&self, transform: &str, kind: SchemaDriftKind, present: bool) {
@@ -204,6 +204,11 @@ impl Metrics {
         m.kafka_transactions.with_label_values(&[outcome.word()]).inc();
         m.kafka_transaction_seconds.observe(took.as_secs_f64());
         m.kafka_transaction_records.observe(records as f64);
+    }
+
+    /// One that has not, or of which nothing is known; what is in the topics is counted by none of these.
+    pub fn kafka_transaction_failed(&self, outcome: KafkaOutcome) {
+        self.m().kafka_transactions.with_label_values(&[outcome.word()]).inc();
     }
 
     /// A source transaction is visible to readers: how long after its own commit.

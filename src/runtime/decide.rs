@@ -164,9 +164,16 @@ pub fn decide(
     let same_source = meta.system_identifier.as_deref() == Some(&source.system_identifier);
     let state_usable = same_source && meta.durable() <= at && confirmed.is_some_and(|c| c <= meta.durable());
 
+    // A request doubts the stored rows as well as the topic: its tables are loaded anew, for all who read them.
+    let doubted: BTreeSet<usize> =
+        transforms.iter().filter(|t| requested.contains(&t.topic)).flat_map(|t| t.tables.iter().copied()).collect();
     let mut loaded: Vec<Option<EndLsn>> = tables
         .iter()
-        .map(|t| {
+        .enumerate()
+        .map(|(i, t)| {
+            if doubted.contains(&i) {
+                return None;
+            }
             let kept = meta.tables.iter().find(|k| k.oid == t.oid && k.layout == t.layout && t.stored)?;
             match kept.status {
                 TableStatus::Loaded(lsn) if state_usable && !source.changed_tables.contains(&t.name) => {
@@ -195,13 +202,13 @@ pub fn decide(
         if t.tables.iter().any(|&i| source.changed_tables.contains(&tables[i].name)) {
             return Some(Reason::Gap);
         }
+        if t.tables.iter().any(|i| doubted.contains(i)) {
+            return Some(Reason::Requested);
+        }
         if t.tables.iter().any(|&i| tables[i].stored && loaded[i].is_none_or(|lsn| lsn > at)) {
             return Some(Reason::State);
         }
-        if t.holds && !state_usable {
-            return Some(Reason::State);
-        }
-        requested.contains(&t.topic).then_some(Reason::Requested)
+        (t.holds && !state_usable).then_some(Reason::State)
     };
     let reconcile: Vec<Option<Reason>> = transforms.iter().map(reason).collect();
 

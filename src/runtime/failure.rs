@@ -192,11 +192,11 @@ impl Failure {
                 Diagnostic::error(codes::BLIND, chain(self)).help("start again: the table is loaded anew and its topics are reconciled")
             }
             Failure::Engine(EngineError::Row { .. }) => Diagnostic::error(codes::ROW, chain(self)).help(
-                "repair the row in the source, widen the contract, or set on_error = \"dead_letter\"; nothing of this transaction was written",
+                "nothing of this transaction was written. Repair the row in the source and start once with `--reconcile NAME`, or widen SQL or contract and start, or set on_error = \"dead_letter\" and start",
             ),
             Failure::Engine(EngineError::MissingRow { .. } | EngineError::DoubleRow { .. }) => {
                 Diagnostic::error(codes::GAP_PROVED, chain(self))
-                    .help("stop, remove the state directory and start: tables are loaded anew and topics reconciled")
+                    .help("start once with `--reconcile NAME` for a transform of this table: it is loaded anew and compared")
             }
             Failure::Engine(EngineError::Drift { .. }) => Diagnostic::error(codes::DRIFT, chain(self)).help(
                 "adapt the transform and start again: what the change touches is loaded anew and reconciled",

@@ -56,6 +56,15 @@ pub fn changed(progress: &Value, kept: Option<&Value>, now: &Fingerprints) -> Ch
             }
             changed.messages.push(finding.diagnostic.message);
         }
+        // Columns that are used for the first time: WAL from before may not have them, for no transform of the table.
+        for t in &now.tables {
+            let before = whole.tables.iter().find(|b| (&b.schema, &b.name) == (&t.schema, &t.name));
+            if let Some((before, found)) = before.and_then(|b| b.found.as_ref()).zip(t.found.as_ref())
+                && found.columns.keys().any(|c| !before.columns.contains_key(c))
+            {
+                changed.tables.insert(QualifiedName::new(&t.schema, &t.name).to_string());
+            }
+        }
         return changed;
     }
     let after = of(now);

@@ -1,11 +1,13 @@
 //! The pipeline's end of the emitter: batches go in, answers come back, and what is committed is known here.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
 use crate::emit::{Answer, Batch, Commit, Committed, Edit, Emitter, ProgressUpdate};
 use crate::lsn::EndLsn;
+use crate::metrics::BackpressureCause;
 use crate::record::OutputBatch;
 
 use super::failure::Failure;
@@ -20,12 +22,14 @@ pub struct Link {
     /// `end_lsn` of the newest batch that the emitter has.
     sent: EndLsn,
     in_flight: u64,
+    /// Source transactions with records that Kafka has not committed yet: where they end, and when they committed.
+    waiting: VecDeque<(EndLsn, i64)>,
 }
 
 impl Link {
     pub fn new(emitter: Emitter, answers: Receiver<Answer>, shared: Arc<Shared>, committed: Option<Committed>) -> Link {
         let sent = committed.map_or(EndLsn::ZERO, Committed::end_lsn);
-        Link { emitter, answers, shared, committed, sent, in_flight: 0 }
+        Link { emitter, answers, shared, committed, sent, in_flight: 0, waiting: VecDeque::new() }
     }
 
     pub fn committed(&self) -> Option<Committed> {
@@ -40,6 +44,11 @@ impl Link {
         self.sent
     }
 
+    /// A source transaction has records: its way to the reader ends with their commit.
+    pub fn on_its_way(&mut self, end_lsn: EndLsn, commit_time: i64) {
+        self.waiting.push_back((end_lsn, commit_time));
+    }
+
     /// Hands `out` over and leaves an empty batch at the same position in its place. Waits for room.
     pub fn send(&mut self, out: &mut OutputBatch, edits: &mut Vec<Edit>, alone: bool) -> Result<(), Failure> {
         let next = OutputBatch {
@@ -52,7 +61,11 @@ impl Link {
         let output = std::mem::replace(out, next);
         let progress = ProgressUpdate { edits: std::mem::take(edits) };
         self.in_flight += 1;
-        match self.emitter.send(Batch { output, progress, must_commit_alone: alone }) {
+        let begun = Instant::now();
+        let sent = self.emitter.send(Batch { output, progress, must_commit_alone: alone });
+        // It waits where the queue is full: Kafka is slower than the source, or away.
+        self.shared.held_back(BackpressureCause::Kafka, begun.elapsed());
+        match sent {
             Ok(()) => Ok(()),
             // It takes nothing any more: its last answer says why.
             Err(_) => loop {
@@ -78,6 +91,7 @@ impl Link {
     }
 
     fn wait_for(&mut self, limit: Duration) -> Result<(), Failure> {
+        self.shared.beat();
         match self.answers.recv_timeout(limit) {
             Ok(answer) => self.note(answer),
             Err(RecvTimeoutError::Timeout) => Ok(()),
@@ -122,6 +136,9 @@ impl Link {
         self.in_flight -= u64::from(commit.batches).min(self.in_flight);
         self.committed = self.committed.max(Some(commit.committed));
         self.shared.committed(&commit);
+        while let Some((_, at)) = self.waiting.pop_front_if(|(end, _)| *end <= commit.committed.end_lsn()) {
+            self.shared.visible(at);
+        }
         Ok(())
     }
 }

@@ -88,8 +88,8 @@ fn load_table(t: &TableUse) -> LoadTable {
     LoadTable { oid: t.table.oid, name: t.table.name.clone(), columns, partitioned: t.partitioned() }
 }
 
-/// How often the log and the metrics hear of rows.
-const REPORT_ROWS: u64 = 100_000;
+/// How often the metrics and the status hear of rows.
+const REPORT_ROWS: u64 = 10_000;
 
 fn copy(
     loader: &mut Loader,

@@ -1,10 +1,12 @@
 //! The running bridge: sessions one after the other, until one ends for good.
 //!
+//! `survey` looks at project and source, for `run` and the one-shot commands alike.
 //! A session is the whole way (`session`): what to do is decided by a pure function (`decide`), tables are loaded
 //! (`load`), topics reconciled (`reconcile`, `fuse`), the stream is followed (`pipeline`, `link`, `idle`, `watch`).
 //! Whatever fails becomes a [`Failure`], and one match in `failure` says whether it is tried again.
 
 pub mod codes;
+mod counting;
 pub mod decide;
 pub mod failure;
 mod fingerprint;
@@ -12,28 +14,34 @@ mod fuse;
 mod idle;
 mod link;
 mod load;
+mod measure;
 pub mod options;
 mod pipeline;
+pub mod preview;
 pub mod project;
 mod reconcile;
 pub mod session;
 pub mod shared;
+pub mod survey;
 mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::capture;
 use crate::config::OnHalt;
 use crate::diagnostic::Diagnostic;
+use crate::emit::Remedy;
+use crate::engine::EngineError;
 use crate::lsn::Lsn;
-use crate::metrics::BridgeState;
+use crate::metrics::{BridgeState, KafkaOutcome, Reconnect, SchemaDriftKind};
 
 pub use failure::{Exit, Failure, Verdict};
 pub use session::Bridge;
 pub use shared::Shared;
 
 use pipeline::Ended;
-use project::{Definition, Project};
+use project::Definition;
 
 /// Where `run --until` ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +74,7 @@ pub fn run(bridge: &mut Bridge) -> Exit {
             }
             Err(failure) => failure,
         };
+        counted(&shared, &failure);
         if shared.shutdown() {
             // Asked to end while it was trying: what is committed is committed, and the rest comes again.
             return Exit::Done;
@@ -105,8 +114,31 @@ pub fn run(bridge: &mut Bridge) -> Exit {
     }
 }
 
-fn unknown_transform(project: &Project, name: &str) -> Diagnostic {
-    let known: Vec<&str> = project.definitions.iter().map(|d| d.file.name.as_str()).collect();
+/// What a failure is to the metrics.
+fn counted(shared: &Shared, failure: &Failure) {
+    match failure {
+        Failure::Capture(e) => shared.metrics.source_reconnected(match e {
+            capture::Error::SlotActive { .. } => Reconnect::SlotActive,
+            capture::Error::ServerShutdown { .. } => Reconnect::Shutdown,
+            capture::Error::ReadTimeout => Reconnect::Silent,
+            capture::Error::Connect { .. } => Reconnect::Refused,
+            _ => Reconnect::Lost,
+        }),
+        Failure::Emit(e) => match e.remedy() {
+            Remedy::Fenced => shared.metrics.kafka_transaction_failed(KafkaOutcome::Fenced),
+            Remedy::TakeOverAgain => shared.metrics.kafka_transaction_failed(KafkaOutcome::Unknown),
+            Remedy::Wait | Remedy::Row | Remedy::Halt => {}
+        },
+        Failure::Engine(EngineError::Drift { table, what, .. }) => {
+            let kind = if what.contains("type") { SchemaDriftKind::Type } else { SchemaDriftKind::Column };
+            shared.drifted(Some(table), kind);
+        }
+        _ => {}
+    }
+}
+
+/// There is no transform of this name; the nearest one, or all.
+pub fn unknown_transform(known: &[&str], name: &str) -> Diagnostic {
     let d = Diagnostic::error(codes::UNKNOWN_TRANSFORM, format!("there is no transform {name:?}"));
     match crate::transform::nearest(name, known.iter().copied()) {
         Some(nearest) => d.help(format!("did you mean {nearest:?}?")),

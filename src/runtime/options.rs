@@ -1,9 +1,9 @@
 //! From the configuration to each room's own options: the only place that knows both.
 
-use crate::capture;
-use crate::config::{self, Config};
+use crate::capture::{self, publication};
+use crate::config::{self, Config, PublicationColumns};
 use crate::diagnostic::Severity;
-use crate::emit::{self, CommitLimits, Headers, Kind, Topic, topics};
+use crate::emit::{self, CommitLimits, Headers, Kind, Progress, Topic, topics};
 use crate::registry;
 use crate::transform::source::OnError;
 
@@ -124,4 +124,36 @@ pub fn topics(config: &Config, project: &Project) -> Vec<topics::Wanted> {
     };
     let dead = project.definitions.iter().filter(|d| d.on_error == OnError::DeadLetter);
     project.definitions.iter().map(|d| wanted(d, false)).chain(dead.map(|d| wanted(d, true))).collect()
+}
+
+/// The same, with what progress knows of them.
+pub fn pinned_topics(config: &Config, project: &Project, progress: Option<&Progress>) -> Vec<topics::Wanted> {
+    let mut wanted = topics(config, project);
+    for w in &mut wanted {
+        if let Some(known) = progress.and_then(|p| p.topics.get(&w.name)) {
+            w.pinned_partitions = Some(known.partitions);
+            w.pinned_topic_id.clone_from(&known.topic_id);
+        }
+    }
+    wanted
+}
+
+pub fn progress_topic(config: &Config, options: &emit::Options) -> topics::Wanted {
+    let mut wanted = topics::Wanted::new(&options.progress_topic, topics::Purpose::Progress);
+    wanted.replication_factor = config.topics.replication_factor;
+    wanted
+}
+
+pub fn publication_mode(config: &Config) -> publication::Mode {
+    match config.postgres.publication_mode {
+        config::Mode::Manage => publication::Mode::Manage,
+        _ => publication::Mode::Verify,
+    }
+}
+
+pub fn publication_columns(config: &Config) -> publication::Columns {
+    match config.postgres.publication_columns {
+        PublicationColumns::All => publication::Columns::All,
+        PublicationColumns::Used => publication::Columns::Used,
+    }
 }

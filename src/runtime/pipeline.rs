@@ -15,13 +15,16 @@ use crate::emit::{self, Edit};
 use crate::engine::{Engine, EngineError, Mode, Outlet, Transform};
 use crate::failpoints;
 use crate::lsn::{EndLsn, Lsn};
+use crate::metrics::BackpressureCause;
 use crate::record::OutputBatch;
 use crate::registry;
 use crate::state::{Durable, State};
 
+use super::counting::Counting;
 use super::failure::{Exit, Failure, Verdict};
 use super::idle::IdlePolicy;
 use super::link::Link;
+use super::measure;
 use super::reconcile::{self, Barrier};
 use super::shared::Shared;
 
@@ -39,11 +42,14 @@ pub struct Pipeline<'a> {
     pub resume: Option<(EndLsn, u64)>,
     /// What has to be reconciled once the stream is there.
     pub barrier: Option<Barrier>,
+    /// The barrier is behind us.
+    pub reconciled: bool,
     pub until: Option<EndLsn>,
     pub limits: Limits,
     pub out: OutputBatch,
     pub edits: Vec<Edit>,
     pub idle: IdlePolicy,
+    pub counting: Counting,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +78,9 @@ const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// How long the end waits for Kafka: a part of the ten seconds in which the process has to be gone.
 const DRAIN: Duration = Duration::from_secs(4);
 
+/// How often counters become metrics.
+const PUBLISH_EVERY: Duration = Duration::from_secs(1);
+
 /// How long a wait for the stream lasts when nothing is in flight; answers are looked at in between.
 const LOOK_AROUND: Duration = Duration::from_millis(20);
 
@@ -79,7 +88,11 @@ impl Pipeline<'_> {
     /// Reads until there is a reason to stop. Of a transaction that stops the bridge nothing goes out; what came before
     /// it does.
     pub fn run(&mut self, stream: &mut Stream, assembler: &mut Assembler) -> Result<Ended, Failure> {
-        let ended = self.follow(stream, assembler);
+        self.counting.stream(stream.counters());
+        let watched = self.shared.watch_pipeline();
+        let ended = self.turn(stream, assembler);
+        drop(watched);
+        self.publish();
         if let Err(failure) = &ended
             && matches!(failure.verdict(), Verdict::Stop(exit) if exit != Exit::Fenced)
             && !matches!(failure, Failure::Emit(_) | Failure::State(_))
@@ -90,14 +103,21 @@ impl Pipeline<'_> {
         ended
     }
 
-    fn follow(&mut self, stream: &mut Stream, assembler: &mut Assembler) -> Result<Ended, Failure> {
+    fn turn(&mut self, stream: &mut Stream, assembler: &mut Assembler) -> Result<Ended, Failure> {
         let mut last_freeze = Instant::now();
+        let mut last_publish: Option<Instant> = None;
         loop {
+            self.shared.beat();
+            failpoints::hit("turn");
             if let Some(ended) = self.asked_to_end()? {
                 return Ok(ended);
             }
             self.link.look()?;
             let now = Instant::now();
+            if last_publish.is_none_or(|at| now.duration_since(at) >= PUBLISH_EVERY) {
+                last_publish = Some(now);
+                self.publish();
+            }
             let demanded = self.feedback.shutdown_requested().is_some();
             let freeze = demanded
                 || now.duration_since(last_freeze) >= FLUSH_EVERY
@@ -108,8 +128,15 @@ impl Pipeline<'_> {
             self.step_state(freeze)?;
             while self.state.pending_bytes() > self.limits.pending_bytes {
                 // Rows come faster than Kafka commits: the stream waits, not the memory.
-                self.send()?;
+                // Rows that no transform shows have no records: then the position goes by itself, or they would wait for ever.
+                if self.out.end_lsn > self.link.sent() {
+                    self.link.send(&mut self.out, &mut self.edits, false)?;
+                } else {
+                    self.send()?;
+                }
+                let begun = Instant::now();
                 self.link.wait()?;
+                self.shared.held_back(BackpressureCause::State, begun.elapsed());
                 self.step_state(true)?;
             }
             if self.shared.paused() {
@@ -126,6 +153,10 @@ impl Pipeline<'_> {
             }
             self.idle_progress(demanded)?;
         }
+    }
+
+    pub fn publish(&mut self) {
+        self.counting.publish(&self.engine, self.state, &self.shared);
     }
 
     fn asked_to_end(&mut self) -> Result<Option<Ended>, Failure> {
@@ -198,8 +229,10 @@ impl Pipeline<'_> {
             self.resume = None;
             self.edits.push(Edit::TransactionCursor(None));
         }
-        if self.out.records.len() > before {
+        self.counting.transactions += 1;
+        if self.out.records.len() > before || parts > 0 {
             self.idle.busy();
+            self.link.on_its_way(info.end_lsn, info.commit_time);
         }
         if self.out.arena.len() >= self.limits.batch_bytes || self.out.records.len() >= self.limits.batch_records {
             self.send()?;
@@ -244,6 +277,9 @@ impl Pipeline<'_> {
     }
 
     fn told(&self, durable: Durable) {
+        if measure::discards() {
+            return;
+        }
         confirm(&self.feedback, durable);
         self.shared.confirmed(durable.lsn());
     }

@@ -12,6 +12,11 @@ use crate::catalogue::{Catalogue, QualifiedName, ReplicaIdentity, Table, TableKi
 use crate::config::{Config, OnError as OnErrorOverride};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::encode::{Contract, KeySchema, RenderOptions, Renderer, SourceFile};
+use crate::engine;
+use crate::lsn::EndLsn;
+use crate::record::TopicId;
+use crate::state::SpaceId;
+use crate::transform::function::Context;
 use crate::transform::source::{self, KeyFormat, OnError, TransformFile};
 use crate::transform::{self, Plan, UsedColumn};
 
@@ -29,7 +34,7 @@ pub struct Definition {
     pub key: KeySchema,
     pub renderer: Arc<Renderer>,
     pub on_error: OnError,
-    /// Digest of SQL, contract, key schema and evaluator: what a topic's records were made by.
+    /// Digest of SQL, contract, key schema, `on_error` and evaluator: what a topic's records were made by.
     pub revision: String,
 }
 
@@ -40,6 +45,38 @@ pub struct TableUse {
     pub columns: Vec<UsedColumn>,
     /// Indexes into `columns`; None: REPLICA IDENTITY FULL, nothing is kept.
     pub identity: Option<Vec<usize>>,
+}
+
+impl Definition {
+    /// For the engine, over its root's table.
+    pub fn for_engine(
+        &self,
+        index: usize,
+        table: (usize, &engine::Table),
+        context: &Arc<Context>,
+    ) -> engine::Transform {
+        let columns = &table.1.columns;
+        let place = |c: &UsedColumn| columns.iter().position(|t| t.name == c.name);
+        engine::Transform {
+            name: self.file.name.clone(),
+            topic: TopicId(index as u16),
+            topic_name: self.topic.clone(),
+            partitions: 1,
+            renderer: Arc::clone(&self.renderer),
+            key: self.key.clone(),
+            key_columns: self.key_columns(),
+            context: Arc::clone(context),
+            table: table.0,
+            slots: self.plan.sources[0].columns.iter().filter_map(place).collect(),
+            live_from: EndLsn::ZERO,
+            on_error: engine::OnError::Halt,
+            counts: engine::Counts::default(),
+        }
+    }
+
+    pub fn key_columns(&self) -> Vec<String> {
+        self.plan.key.iter().map(|&k| self.plan.outputs[k].name.clone()).collect()
+    }
 }
 
 pub struct Project {
@@ -69,6 +106,16 @@ pub fn files(config: &Config) -> Result<Vec<TransformFile>, Vec<Diagnostic>> {
 impl Project {
     /// Binds everything; all findings at once.
     pub fn bind(config: &Config, files: Vec<TransformFile>, catalogue: &Catalogue) -> Result<Project, Vec<Diagnostic>> {
+        let (mut project, findings) = Project::bind_all(config, files, catalogue);
+        if findings.iter().any(|f| f.severity == Severity::Error) {
+            return Err(findings);
+        }
+        project.warnings = findings;
+        Ok(project)
+    }
+
+    /// What of it can be bound, and all that is wrong: for `check`, which goes on to look at the rest.
+    pub fn bind_all(config: &Config, files: Vec<TransformFile>, catalogue: &Catalogue) -> (Project, Vec<Diagnostic>) {
         let mut findings = Vec::new();
         let mut definitions = Vec::new();
         for file in files {
@@ -78,10 +125,12 @@ impl Project {
             }
         }
         let tables = table_uses(&definitions, catalogue, &mut findings);
-        if findings.iter().any(|f| f.severity == Severity::Error) {
-            return Err(findings);
-        }
-        Ok(Project { definitions, tables, warnings: findings })
+        (Project { definitions, tables, warnings: Vec::new() }, findings)
+    }
+
+    /// The transforms' names.
+    pub fn names(&self) -> Vec<&str> {
+        self.definitions.iter().map(|d| d.file.name.as_str()).collect()
     }
 
     pub fn table_of(&self, d: &Definition) -> usize {
@@ -147,7 +196,11 @@ fn define(config: &Config, file: TransformFile, catalogue: &Catalogue) -> Result
         None => file.header.on_error,
     };
     let key_part = key.text().unwrap_or("string");
-    let revision = digest(&[&file.text, contract.text(), key_part, &EVALUATOR.to_string()]);
+    let errors = match on_error {
+        OnError::Halt => "halt",
+        OnError::DeadLetter => "dead_letter",
+    };
+    let revision = digest(&[&file.text, contract.text(), key_part, errors, &EVALUATOR.to_string()]);
     Ok(Definition { file, topic, plan, contract, key, renderer, on_error, revision })
 }
 
@@ -251,6 +304,24 @@ impl TableUse {
             found.and_then(|f| f.columns.get(&c.name)).map_or((0, -1), |(_, oid, typmod)| (*oid, *typmod))
         };
         self.columns.iter().map(of).collect()
+    }
+
+    /// For the engine; `space` holds its rows, unless nothing is kept.
+    pub fn for_engine(&self, prints: &Fingerprints, space: Option<SpaceId>, loaded_at: EndLsn) -> engine::Table {
+        let identity = match (&self.identity, space) {
+            (Some(columns), Some(space)) => engine::Identity::Key { columns: columns.clone(), space },
+            _ => engine::Identity::Full,
+        };
+        engine::Table {
+            oid: self.table.oid,
+            name: self.table.name.clone(),
+            partitioned: self.partitioned(),
+            leaves: self.table.leaves.iter().map(|l| l.oid).collect(),
+            columns: self.columns.clone(),
+            types: self.types(prints),
+            identity,
+            loaded_at,
+        }
     }
 
     /// What must be equal for stored rows to be of use.

@@ -6,19 +6,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::change::CommitInfo;
 use crate::clock;
 use crate::emit::{self, Edit};
 use crate::encode::avro::Record;
 use crate::encode::body_of;
-use crate::encode::readback::{Readback, ReadbackError, body_hash};
+use crate::encode::readback::{Readback, body_hash};
 use crate::engine::reconcile::{self as engine, Steps, Summary, Task};
 use crate::engine::{EngineError, OnError, Transform};
 use crate::failpoints;
 use crate::lsn::EndLsn;
 use crate::record::OutputBatch;
-use crate::registry;
+use crate::registry::{self, RegistryError};
 use crate::state::{SpaceId, State};
 
 use super::failure::Failure;
@@ -80,6 +81,7 @@ pub fn run(p: &mut Pipeline<'_>) -> Result<(), Failure> {
         p.state.clear(space)?;
     }
     p.shared.reconciled();
+    p.reconciled = true;
     Ok(())
 }
 
@@ -159,8 +161,10 @@ fn read_live(
         body.clear();
         let hash = match readback.body::<Failure>(value, |id| Ok(registry.schema(id)?), &mut body) {
             Ok(()) => body_hash(&body),
-            // What cannot be told in the present contract's terms is not the same as anything new.
-            Err(Failure::ReadBack(ReadbackError::Unresolvable { .. })) => 0,
+            // What cannot be told in the present contract's terms, or is no record of a schema at all because somebody
+            // else wrote it, is not the same as anything new.
+            Err(Failure::ReadBack(_)) => 0,
+            Err(Failure::Registry(RegistryError::Unexpected { status: 404, .. })) => 0,
             Err(e) => return Err(e),
         };
         Ok(load.put(t.live, record.key, &hash.to_be_bytes())?)
@@ -217,6 +221,9 @@ pub fn live_keys(
     Ok(())
 }
 
+/// A step of waiting while paused.
+const PAUSED: Duration = Duration::from_millis(100);
+
 /// Every step commits by itself, with its cursor.
 struct Committing<'p> {
     link: &'p mut Link,
@@ -232,6 +239,11 @@ struct Committing<'p> {
 impl Steps for Committing<'_> {
     fn step(&mut self, out: &mut OutputBatch, done: u64, last_key: &[u8]) -> Result<(), EngineError> {
         failpoints::hit("reconcile_step");
+        self.shared.beat();
+        while self.shared.paused() && !self.shared.shutdown() {
+            self.shared.beat();
+            self.shared.wait_unpaused(PAUSED);
+        }
         self.shared.reconcile_remaining(&self.name, self.roots.saturating_sub(done));
         if self.shared.shutdown() {
             self.failure = Some(Failure::ShutDown);
@@ -246,7 +258,8 @@ impl Steps for Committing<'_> {
         let hex: String = last_key.iter().map(|b| format!("{b:02x}")).collect();
         let cursor = serde_json::json!({ "lsn": self.at.to_string(), "after": hex, "done": done });
         self.edits.push(Edit::ReconcileCursor { topic: self.topic.clone(), cursor: Some(cursor) });
-        self.link.send(out, self.edits, false).map_err(|f| {
+        // What is committed meanwhile is counted as it goes, and a failed emitter is noticed.
+        self.link.send(out, self.edits, false).and_then(|()| self.link.look()).map_err(|f| {
             self.failure = Some(f);
             EngineError::Outlet
         })

@@ -12,7 +12,7 @@ use crate::capture::publication::{self, Facts};
 use crate::capture::stream::{self, StreamOptions};
 use crate::capture::watch::Fingerprints;
 use crate::capture::{self, Connection, Mode, connect, slot, timeline};
-use crate::config::{self, Config, PublicationColumns};
+use crate::config::Config;
 use crate::emit::{self, Edit, Emitter, Progress, Session, TopicProgress, TransformRecord, topics};
 use crate::engine::{self, Engine, SplitLimits};
 use crate::lsn::{EndLsn, Lsn};
@@ -20,19 +20,22 @@ use crate::metrics::{BridgeState, TransformInfo, TransformState};
 use crate::record::{OutputBatch, TopicId};
 use crate::registry;
 use crate::state::{SpaceId, State};
-use crate::transform::function::{CaseMap, Context};
+use crate::transform::function::Context;
 use crate::transform::source::OnError;
 
+use super::counting::Counting;
 use super::decide::{self, Approvals, Decision, Slot, Source, TableNeed, Wanted, WantedTable};
 use super::failure::Failure;
 use super::fuse::Fuse;
 use super::idle::IdlePolicy;
 use super::link::Link;
 use super::load::{self, Loaded};
+use super::measure;
 use super::pipeline::{Ended, Limits, Pipeline, read_cursor};
 use super::project::{self, Project};
 use super::reconcile::{Barrier, TopicTask};
 use super::shared::{Shared, TopicStatus};
+use super::survey::{self, Survey};
 use super::watch::{Watch, Watched};
 use super::{Until, fingerprint, options};
 
@@ -52,25 +55,15 @@ pub struct Bridge {
     pub state: Option<State>,
 }
 
-/// What is known of the source before anything is changed.
-struct Survey {
-    sql: Connection,
-    system: timeline::System,
-    project: Project,
-    context: Arc<Context>,
-    wanted: Vec<publication::WantedTable>,
-}
-
 pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
     let config = bridge.config.clone();
     let shared = Arc::clone(&bridge.shared);
     let pg = options::postgres(&config)?;
-    let survey = survey(&config, &pg)?;
-    let Survey { mut sql, system, mut project, context, wanted } = survey;
+    let (Survey { mut sql, mut project, context, wanted }, system) = survey::survey(&config, &pg)?;
     for name in std::mem::take(&mut bridge.reconcile_names) {
         match project.definitions.iter().find(|d| d.file.name == name) {
             Some(d) => drop(bridge.reconcile.insert(d.topic.clone())),
-            None => return Err(Failure::Findings(vec![super::unknown_transform(&project, &name)])),
+            None => return Err(Failure::Findings(vec![super::unknown_transform(&project.names(), &name)])),
         }
     }
 
@@ -200,6 +193,12 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
         }
     }
 
+    // A reconcile goes to what the source says now, not to where the state stands: rows that were repaired since are seen,
+    // and a transaction that stopped the bridge lies behind it.
+    if decision.reconcile.iter().any(Option::is_some) {
+        barrier_at = barrier_at.max(EndLsn(system.flushed));
+    }
+
     // The engine.
     let (engine, tables_at) =
         build_engine(&config, &project, &decision, &loaded, &prints, &context, state, &found, barrier_at)?;
@@ -220,7 +219,11 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
         shared.transform_is(&d.file.name, is);
     }
     let (answers_in, answers) = mpsc::channel();
-    let emitter = Emitter::start(kafka, move |answer| drop(answers_in.send(answer)))?;
+    let answer = move |answer| drop(answers_in.send(answer));
+    let emitter = match measure::discards() {
+        false => Emitter::start(kafka, answer)?,
+        true => Emitter::discard(emit_options.topics.len(), emit_options.queue_bytes, answer)?,
+    };
     let committed = (!decision.rebase && at > EndLsn::ZERO).then_some(committed);
     let link = Link::new(emitter, answers, Arc::clone(&shared), committed);
     let seq = match &progress {
@@ -243,6 +246,7 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
         Some(Until::Lsn(lsn)) => Some(EndLsn(lsn)),
         Some(Until::CaughtUp) => Some(EndLsn(system.flushed)),
     };
+    let counting = Counting::new(&engine, config.bridge.state_dir.clone());
     let mut pipeline = Pipeline {
         engine,
         state,
@@ -254,6 +258,7 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
         replay_to,
         resume: progress.as_ref().and_then(|p| p.cursor.as_ref()?.transaction.as_ref()).and_then(read_cursor),
         barrier,
+        reconciled: false,
         until,
         limits: Limits {
             batch_bytes: 1 << 20,
@@ -263,10 +268,15 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
         out: OutputBatch { end_lsn: if decision.rebase { EndLsn::ZERO } else { at }, ..OutputBatch::default() },
         edits,
         idle: IdlePolicy::new(Instant::now()),
+        counting,
     };
     // Nothing lies between here and the barrier: no need to wait for the stream.
     if reconciling && !live && tables_at.iter().all(|&t| t == barrier_at) {
+        let watched = shared.watch_pipeline();
         super::reconcile::run(&mut pipeline)?;
+        bridge.reconcile.clear();
+        drop(watched);
+        pipeline.publish();
     }
 
     // The stream.
@@ -309,38 +319,19 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
         Assembler::new(AssembleOptions { spill_above: memory / 4, spill_directory: config.bridge.state_dir.clone() });
     let ended = pipeline.run(&mut stream, &mut assembler);
     shared.metrics.source_connected(false);
+    if pipeline.reconciled {
+        // A later session must not do it again.
+        bridge.reconcile.clear();
+    }
+    shared.metrics.slot_held(false);
     let ended = ended?;
-    bridge.reconcile.clear();
     shared.is(BridgeState::Draining);
+    measure::report(pipeline.state);
     pipeline.drain()?;
     // The slot hears the last position before anything else can take its time.
     stream.stop();
     pipeline.finish();
     Ok(ended)
-}
-
-/// Connects, reads the catalogue, binds the project.
-fn survey(config: &Config, pg: &capture::Options) -> Result<Survey, Failure> {
-    let mut sql = connect(pg, Mode::Sql)?;
-    slot::check_server(&mut sql)?;
-    let mut replication = connect(pg, Mode::Replication)?;
-    let system = timeline::identify(&mut replication)?;
-    drop(replication);
-    let files = project::files(config).map_err(Failure::Findings)?;
-    let path = options::search_path(config);
-    let catalogue = capture::catalogue::read(&mut sql, &project::tables_named(&files), &path)?;
-    let project = Project::bind(config, files, &catalogue).map_err(Failure::Findings)?;
-    for warning in &project.warnings {
-        tracing::warn!(code = %warning.code, "{}", warning.message);
-    }
-    // A question about every code point: only where an answer depends on it.
-    let case = match project.uses_case() {
-        true => capture::catalogue::case_map(&mut sql)?.unwrap_or_default(),
-        false => CaseMap::default(),
-    };
-    let context = Arc::new(Context { case });
-    let wanted = publication::wanted_tables(&catalogue, project.columns_used().iter().map(|(n, c)| (n, c.clone())));
-    Ok(Survey { sql, system, project, context, wanted })
 }
 
 /// Key and value schema ids, by definition.
@@ -363,8 +354,7 @@ fn register(config: &Config, project: &Project, client: &registry::Client) -> Re
 
 /// The newest progress, if there is a progress topic; it is made here if it may be.
 fn progress_before(config: &Config, options: &emit::Options) -> Result<Option<Progress>, Failure> {
-    let mut wanted = topics::Wanted::new(&options.progress_topic, topics::Purpose::Progress);
-    wanted.replication_factor = config.topics.replication_factor;
+    let wanted = options::progress_topic(config, options);
     let found = topics::ensure(options, &[wanted], options::topic_mode(config))?;
     refuse(found.diagnostics)?;
     Ok(emit::progress::newest(options)?)
@@ -376,16 +366,7 @@ fn ensure_topics(
     options: &mut emit::Options,
     progress: Option<&Progress>,
 ) -> Result<Vec<topics::Found>, Failure> {
-    let wanted: Vec<topics::Wanted> = options::topics(config, project)
-        .into_iter()
-        .map(|mut w| {
-            if let Some(known) = progress.and_then(|p| p.topics.get(&w.name)) {
-                w.pinned_partitions = Some(known.partitions);
-                w.pinned_topic_id.clone_from(&known.topic_id);
-            }
-            w
-        })
-        .collect();
+    let wanted = options::pinned_topics(config, project, progress);
     let mut found = topics::ensure(options, &wanted, options::topic_mode(config))?;
     refuse(found.diagnostics)?;
     let smallest = found.found.values().filter_map(topics::Found::max_message_bytes).min();
@@ -402,16 +383,9 @@ fn refuse(findings: Vec<crate::diagnostic::Diagnostic>) -> Result<(), Failure> {
     if errors.is_empty() { Ok(()) } else { Err(Failure::Findings(errors)) }
 }
 
-/// Key bytes never change: another key schema id would put every key beside itself.
 fn pinned_keys(project: &Project, ids: &Ids, progress: Option<&Progress>) -> Result<(), Failure> {
-    let mut findings = Vec::new();
-    for (d, (key, _)) in project.definitions.iter().zip(ids) {
-        let Some(known) = progress.and_then(|p| p.topics.get(&d.topic)) else { continue };
-        let now = key.map(|k| k as i32);
-        if known.key_schema_id != now {
-            findings.push(super::key_schema_changed(d, known.key_schema_id, now));
-        }
-    }
+    let findings: Vec<_> =
+        project.definitions.iter().zip(ids).filter_map(|(d, (key, _))| survey::key_pinned(d, *key, progress)).collect();
     if findings.is_empty() { Ok(()) } else { Err(Failure::Findings(findings)) }
 }
 
@@ -493,14 +467,7 @@ fn log_decision(project: &Project, decision: &Decision) {
 
 fn publish(config: &Config, conn: &mut Connection, wanted: &[publication::WantedTable]) -> Result<(), Failure> {
     let facts = Facts::read(conn, &config.postgres.publication, wanted)?;
-    let columns = match config.postgres.publication_columns {
-        PublicationColumns::All => publication::Columns::All,
-        PublicationColumns::Used => publication::Columns::Used,
-    };
-    let mode = match config.postgres.publication_mode {
-        config::Mode::Manage => publication::Mode::Manage,
-        _ => publication::Mode::Verify,
-    };
+    let (mode, columns) = (options::publication_mode(config), options::publication_columns(config));
     let plan = publication::plan(mode, columns, &config.postgres.publication, wanted, &facts);
     refuse(plan.findings.clone())?;
     for statement in plan.statements() {
@@ -596,28 +563,18 @@ fn build_engine(
         let loaded_at = match (need, loaded_here) {
             (TableNeed::Have { loaded_at }, _) => *loaded_at,
             (_, Some(l)) if l.kept => barrier,
-            // Nothing is kept: changes count for each transform from where it is live.
+            // Nothing is kept, and nobody looks at what lies before the barrier: it may be told in columns that are gone.
+            _ if t.identity.is_none() && all_reconcile(project, decision, i) => barrier,
+            // Changes count for each transform from where it is live.
             _ => EndLsn::ZERO,
         };
         let kept = state.meta().tables.iter().find(|k| k.oid == t.table.oid).map(|k| SpaceId(k.space));
-        let identity = match (&t.identity, kept) {
-            (Some(columns), Some(space)) => engine::Identity::Key { columns: columns.clone(), space },
-            _ => engine::Identity::Full,
-        };
-        tables_at.push(match (&identity, need) {
+        let table = t.for_engine(prints, kept, loaded_at);
+        tables_at.push(match (&table.identity, need) {
             (engine::Identity::Key { .. }, TableNeed::Have { .. }) => state.applied().max(loaded_at),
             _ => barrier,
         });
-        tables.push(engine::Table {
-            oid: t.table.oid,
-            name: t.table.name.clone(),
-            partitioned: t.partitioned(),
-            leaves: t.table.leaves.iter().map(|l| l.oid).collect(),
-            columns: t.columns.clone(),
-            types: t.types(prints),
-            identity,
-            loaded_at,
-        });
+        tables.push(table);
     }
     let dead_letters = project.definitions.len();
     let mut transforms = Vec::new();
@@ -637,29 +594,23 @@ fn build_engine(
                 }
             }
         };
-        let columns = &tables[table].columns;
-        let slots =
-            d.plan.sources[0].columns.iter().filter_map(|c| columns.iter().position(|t| t.name == c.name)).collect();
-        let key_columns = d.plan.key.iter().map(|&k| d.plan.outputs[k].name.clone()).collect();
         transforms.push(engine::Transform {
-            name: d.file.name.clone(),
-            topic: TopicId(i as u16),
-            topic_name: d.topic.clone(),
             partitions: found[i].partitions,
-            renderer: Arc::clone(&d.renderer),
-            key: d.key.clone(),
-            key_columns,
-            context: Arc::clone(context),
-            table,
-            slots,
             live_from: if decision.reconcile[i].is_some() { barrier } else { EndLsn::ZERO },
             on_error,
-            counts: engine::Counts::default(),
+            ..d.for_engine(i, (table, &tables[table]), context)
         });
     }
     let limits =
         SplitLimits { records: config.commit.split_records as usize, bytes: config.commit.split_bytes as usize };
     Ok((Engine::new(tables, transforms, limits), tables_at))
+}
+
+/// Whether every transform of a table is reconciled.
+fn all_reconcile(project: &Project, decision: &Decision, table: usize) -> bool {
+    let mut of_table =
+        project.definitions.iter().zip(&decision.reconcile).filter(|(d, _)| project.table_of(d) == table);
+    of_table.all(|(_, reason)| reason.is_some())
 }
 
 fn held_space(state: &mut State, topic: &str) -> Result<SpaceId, Failure> {

@@ -3,16 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 
+use crate::catalogue::QualifiedName;
 use crate::clock;
 use crate::emit::Commit;
 use crate::emit::progress::rfc3339;
-use crate::http::Health;
+use crate::http::{Health, Pulse};
 use crate::lsn::EndLsn;
-use crate::metrics::{BridgeState, KafkaOutcome, Metrics, RecordKind, TransformInfo, TransformState};
+use crate::metrics::{
+    BackpressureCause, BridgeState, KafkaOutcome, Metrics, RecordKind, RowErrorReason, SchemaDriftKind, TransformInfo,
+    TransformState,
+};
 
 use super::failure::Failure;
 
@@ -23,13 +27,21 @@ pub struct Shared {
     shutdown: AtomicBool,
     inner: Mutex<Inner>,
     changed: Condvar,
+    /// While the pipeline's loop has to turn.
+    pulse: Mutex<Option<Pulse>>,
 }
 
 #[derive(Default)]
 struct Inner {
+    /// What the bridge does, or would do were it not paused.
+    doing: Option<BridgeState>,
+    /// What is shown.
     state: Option<BridgeState>,
     since: i64,
     paused: bool,
+    slot: Value,
+    /// From the newest source commit that became visible to that moment.
+    lag: Option<Duration>,
     reconcile: BTreeSet<String>,
     finding: Option<Failure>,
     /// By `record::TopicId`.
@@ -70,6 +82,31 @@ pub struct TopicStatus {
     pub errors: u64,
 }
 
+/// Ends the watch over the pipeline's loop.
+pub struct WatchedPipeline(Arc<Shared>);
+
+impl Drop for WatchedPipeline {
+    fn drop(&mut self) {
+        *locked(&self.0.pulse) = None;
+    }
+}
+
+/// The loop waits for nothing longer than for Kafka, whose answers have limits of 60 s; two of them can follow each other.
+const PIPELINE_LIMIT: Duration = Duration::from_secs(150);
+
+fn pipeline_limit() -> Duration {
+    #[cfg(feature = "failpoints")]
+    if let Some(seconds) = std::env::var("PGSPINE_PIPELINE_LIMIT").ok().and_then(|s| s.parse().ok()) {
+        return Duration::from_secs(seconds);
+    }
+    PIPELINE_LIMIT
+}
+
+/// A panic elsewhere leaves plain values behind, which are still worth showing.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|e| e.into_inner())
+}
+
 /// How many events `/status` shows.
 const EVENTS: usize = 50;
 
@@ -82,19 +119,28 @@ impl Shared {
             shutdown: AtomicBool::new(false),
             inner: Mutex::default(),
             changed: Condvar::new(),
+            pulse: Mutex::new(None),
         };
         shared.is(BridgeState::Starting);
         shared
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // A panic elsewhere leaves plain numbers behind, which are still worth showing.
-        self.inner.lock().unwrap_or_else(|e| e.into_inner())
+        locked(&self.inner)
     }
 
     pub fn is(&self, state: BridgeState) {
-        self.metrics.bridge_is(state);
+        self.lock().doing = Some(state);
+        self.show_state();
+    }
+
+    fn show_state(&self) {
         let mut inner = self.lock();
+        let state = match (inner.doing, inner.paused) {
+            // Whatever else it does, it goes on doing; only the stream waits.
+            (Some(BridgeState::Streaming), true) => BridgeState::Paused,
+            (doing, _) => doing.unwrap_or(BridgeState::Starting),
+        };
         if inner.state != Some(state) {
             inner.state = Some(state);
             inner.since = clock::now_millis();
@@ -102,9 +148,51 @@ impl Shared {
             push(&mut inner, event);
         }
         drop(inner);
+        self.metrics.bridge_is(state);
         match state {
-            BridgeState::Streaming => self.health.ready(),
+            // Paused, it holds slot and producer all the same.
+            BridgeState::Streaming | BridgeState::Paused => self.health.ready(),
             other => self.health.unready(other.word()),
+        }
+    }
+
+    /// From now on `beat` has to be called again and again, or `/livez` says that it is not.
+    pub fn watch_pipeline(self: &Arc<Shared>) -> WatchedPipeline {
+        *locked(&self.pulse) = Some(self.health.watch("pipeline", pipeline_limit()));
+        WatchedPipeline(Arc::clone(self))
+    }
+
+    /// The pipeline's loop has turned.
+    pub fn beat(&self) {
+        if let Some(pulse) = &*locked(&self.pulse) {
+            pulse.beat();
+        }
+    }
+
+    pub fn held_back(&self, cause: BackpressureCause, for_: Duration) {
+        // A call that did not wait takes microseconds.
+        if for_ >= Duration::from_millis(1) {
+            self.metrics.held_back(cause, for_);
+        }
+    }
+
+    /// A source transaction can be read from Kafka; microseconds since 2000 of its commit.
+    pub fn visible(&self, commit_time: i64) {
+        let (committed, now) = (super::counting::time(commit_time), SystemTime::now());
+        self.metrics.commit_visible(committed, now);
+        self.lock().lag = Some(now.duration_since(committed).unwrap_or_default());
+    }
+
+    /// What the server says of the slot.
+    pub fn slot(&self, slot: Value) {
+        self.lock().slot = slot;
+    }
+
+    /// A table is not what plans were bound against; `None`: the publication.
+    pub fn drifted(&self, table: Option<&QualifiedName>, kind: SchemaDriftKind) {
+        let name = table.map(ToString::to_string);
+        for t in self.lock().topics.iter().filter(|t| name.as_ref().is_none_or(|n| t.tables.contains(n))) {
+            self.metrics.schema_drifted(&t.transform, kind, true);
         }
     }
 
@@ -136,7 +224,7 @@ impl Shared {
     pub fn set_paused(&self, paused: bool) {
         self.lock().paused = paused;
         self.changed.notify_all();
-        self.is(if paused { BridgeState::Paused } else { BridgeState::Streaming });
+        self.show_state();
     }
 
     pub fn paused(&self) -> bool {
@@ -174,6 +262,13 @@ impl Shared {
     pub fn session(&self, generation: u64, topics: Vec<TopicStatus>, infos: &[TransformInfo]) {
         for info in infos {
             self.metrics.transform_known(info, &[RecordKind::Upsert, RecordKind::Tombstone]);
+            // It was bound just now, against what is there.
+            for kind in SchemaDriftKind::ALL {
+                self.metrics.schema_drifted(&info.name, *kind, false);
+            }
+        }
+        for table in topics.iter().flat_map(|t| &t.tables) {
+            self.metrics.table_known(table);
         }
         let mut inner = self.lock();
         let old = std::mem::replace(&mut inner.topics, topics);
@@ -222,14 +317,35 @@ impl Shared {
         self.lock().loading = None;
     }
 
-    /// Counters of the engine, as sums since the session's begin, are added as differences.
-    pub fn evaluated(&self, name: &str, evaluations: u64, suppressed: u64, errors: u64) {
+    /// More of them than before.
+    pub fn evaluated(&self, name: &str, evaluations: u64, suppressed: u64) {
+        if evaluations + suppressed == 0 {
+            return;
+        }
         self.metrics.roots_evaluated(name, evaluations);
         self.metrics.records_suppressed(name, suppressed);
         for t in self.lock().topics.iter_mut().filter(|t| t.transform == name && !t.dead_letter) {
             t.evaluations += evaluations;
             t.suppressed += suppressed;
-            t.errors += errors;
+        }
+    }
+
+    /// More rows that could not be told.
+    pub fn failed(&self, name: &str, reason: RowErrorReason, count: u64) {
+        if count == 0 {
+            return;
+        }
+        self.metrics.rows_failed(name, reason, count);
+        for t in self.lock().topics.iter_mut().filter(|t| t.transform == name && !t.dead_letter) {
+            t.errors += count;
+        }
+    }
+
+    /// How many keys keep their last good value now.
+    pub fn held(&self, name: &str, keys: u64) {
+        self.metrics.keys_quarantined(name, keys);
+        for t in self.lock().topics.iter_mut().filter(|t| t.transform == name && !t.dead_letter) {
+            t.held = keys;
         }
     }
 
@@ -308,6 +424,9 @@ impl Shared {
                 "emitted": inner.emitted.to_string(),
                 "confirmed": inner.confirmed.to_string(),
             },
+            "slot": inner.slot,
+            "paused": inner.paused,
+            "lag_seconds": inner.lag.map(|l| l.as_secs_f64()),
             "loading": inner.loading,
             "last_commit": inner.last_commit.map(millis),
             "problem": problem,

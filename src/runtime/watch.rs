@@ -7,10 +7,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::capture::watch::{self, Consequence, Fingerprints};
-use crate::capture::{self, Connection, Mode, connect, slot};
+use crate::capture::{self, Connection, Mode, catalogue_codes, connect, slot};
 use crate::catalogue::QualifiedName;
 use crate::emit;
-use crate::metrics::WalStatus;
+use crate::metrics::{SchemaDriftKind, WalStatus};
 
 use super::failure::Failure;
 use super::shared::Shared;
@@ -31,6 +31,9 @@ pub struct Watched {
 }
 
 const EVERY: Duration = Duration::from_secs(10);
+/// For tests, which cannot wait as long.
+const EVERY_VARIABLE: &str = "PGSPINE_WATCH_SECONDS";
+
 /// Every so many looks at the catalogue, one at the progress topic.
 const PROGRESS_EVERY: u32 = 3;
 
@@ -55,6 +58,8 @@ impl Drop for Watch {
 }
 
 fn run(w: &Watched, shared: &Shared, stop: &AtomicBool) {
+    let wanted = std::env::var(EVERY_VARIABLE).ok().and_then(|s| s.parse().ok());
+    let every = wanted.and_then(|s| Duration::try_from_secs_f64(s).ok()).unwrap_or(EVERY);
     let mut conn: Option<Connection> = None;
     let mut looks = 0u32;
     while !stop.load(Ordering::Acquire) {
@@ -71,7 +76,7 @@ fn run(w: &Watched, shared: &Shared, stop: &AtomicBool) {
             shared.report(Failure::Emit(emit::EmitError::Superseded { ours: w.generation, newest }));
         }
         // Only `drop` unparks.
-        std::thread::park_timeout(EVERY);
+        std::thread::park_timeout(every);
     }
 }
 
@@ -81,6 +86,9 @@ fn look(w: &Watched, shared: &Shared, conn: &mut Option<Connection>) -> Result<(
         None => conn.insert(connect(&w.options, Mode::Sql)?),
     };
     let now = watch::read(conn, &w.publication, &w.tables)?;
+    for finding in watch::compare(&w.baseline, &now) {
+        shared.drifted(finding.table.as_ref(), drift_of(&finding));
+    }
     if let Some(failure) = blind(&w.baseline, &now) {
         shared.report(failure);
     }
@@ -91,6 +99,11 @@ fn look(w: &Watched, shared: &Shared, conn: &mut Option<Connection>) -> Result<(
         let status = s.wal_status.as_deref().and_then(WalStatus::of).unwrap_or(WalStatus::Reserved);
         shared.metrics.slot_seen(status, behind(s.restart), behind(s.confirmed_flush), s.safe_wal_size);
         shared.metrics.slot_held(s.active_pid.is_some());
+        shared.slot(serde_json::json!({
+            "name": s.name, "active": s.active_pid.is_some(), "wal_status": status.word(),
+            "retained_wal_bytes": behind(s.restart), "confirmed_lag_bytes": behind(s.confirmed_flush),
+            "safe_wal_bytes": s.safe_wal_size,
+        }));
     }
     Ok(())
 }
@@ -101,4 +114,12 @@ pub fn blind(old: &Fingerprints, new: &Fingerprints) -> Option<Failure> {
     let worst = findings.iter().find(|f| f.consequence == Consequence::PublicationGap).or(findings.first())?;
     let publication = worst.consequence == Consequence::PublicationGap;
     Some(Failure::Blind { what: worst.diagnostic.message.clone(), publication })
+}
+
+fn drift_of(finding: &watch::Finding) -> SchemaDriftKind {
+    match finding.diagnostic.code {
+        catalogue_codes::COLUMN_CHANGED => SchemaDriftKind::Column,
+        catalogue_codes::ENUM_CHANGED => SchemaDriftKind::Type,
+        _ => SchemaDriftKind::Table,
+    }
 }

@@ -73,6 +73,7 @@ pub struct State {
     frozen: Option<Frozen>,
     cache: RowCache,
     writer: Writer,
+    temporary: bool,
 }
 
 struct Frozen {
@@ -103,7 +104,34 @@ impl State {
             frozen: None,
             cache: RowCache::new(limits.cache_bytes),
             writer,
+            temporary: false,
         })
+    }
+
+    /// A state that nothing is resumed from: for a look at the stream that confirms nothing. Its directory is the
+    /// caller's to remove.
+    pub fn temporary(dir: &Path, limits: Limits) -> Result<State, StateError> {
+        Ok(State { temporary: true, ..State::open(dir, "temporary", limits)? })
+    }
+
+    /// Writes what is pending, whatever Kafka has: only of a temporary state, where no position depends on it.
+    pub fn settle(&mut self) -> Result<(), StateError> {
+        if !self.temporary || self.pending.is_empty() {
+            return Ok(());
+        }
+        let layer = std::mem::take(&mut self.pending);
+        let mut batch = self.disk.batch();
+        for (space, key, value) in layer.sorted() {
+            match value {
+                Some(v) => batch.insert(space, key, v)?,
+                None => batch.remove(space, key)?,
+            }
+        }
+        batch.commit()?;
+        for (space, key, value) in layer.into_entries() {
+            self.cache.insert(space, key, value);
+        }
+        Ok(())
     }
 
     /// What is on disk: every source transaction up to here, none after it.

@@ -187,6 +187,26 @@ fn a_schema_snapshot_read_again_is_the_same_catalogue() {
     }
     assert_eq!(one.len(), two.len());
     assert_eq!(schema_sql::write(&again), sql, "written twice, it is the same text");
+
+    // Our own reader understands it as PostgreSQL does.
+    let mut read = pgspine::transform::parse::schema::read(&sql).unwrap_or_else(|e| panic!("{e:?}\n{sql}"));
+    read.search_path.clone_from(&catalogue.search_path);
+    let sorted = |catalogue: &pgspine::catalogue::Catalogue| {
+        let mut c = catalogue.clone();
+        for t in &mut c.tables {
+            t.indexes.sort_by(|a, b| a.name.cmp(&b.name));
+            t.checks.sort_by(|a, b| a.name.cmp(&b.name));
+        }
+        c.user_functions.sort();
+        without_oids(&c)
+    };
+    let (one, two) = (sorted(&catalogue), sorted(&read));
+    for (i, (a, b)) in one.lines().zip(two.lines()).enumerate() {
+        let near: Vec<&str> = one.lines().skip(i.saturating_sub(12)).take(14).collect();
+        assert_eq!(a, b, "\n{}\n{sql}", near.join("\n"));
+    }
+    assert_eq!(one.len(), two.len());
+    assert_eq!(schema_sql::write(&read), sql, "read and written, it is the same text");
 }
 
 #[test]

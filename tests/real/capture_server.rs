@@ -8,14 +8,14 @@ use pgspine::capture::{Connection, Error, Mode, Options, Stream, StreamOptions, 
 use pgspine::lsn::{EndLsn, Lsn};
 
 /// A PostgreSQL server that ends with the test.
-struct Server {
+pub struct Server {
     folder: tempfile::TempDir,
-    port: u16,
+    pub port: u16,
 }
 
 impl Server {
     /// `settings` are lines of postgresql.conf, `hba` those of pg_hba.conf.
-    fn new(settings: &str, hba: &str) -> Server {
+    pub fn new(settings: &str, hba: &str) -> Server {
         let folder = tempfile::Builder::new().prefix("pgspine-pg").tempdir().unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let server = Server { folder, port };

@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 
 /// A library and the only places under `src` that may name it.
 const LIBRARIES: &[(&str, &[&str])] = &[
-    ("rdkafka", &["emit", "cli/demo"]),
+    ("rdkafka", &["emit"]),
     ("apache_avro", &["encode", "registry"]),
     ("fjall", &["state/disk"]),
     ("postgres_protocol", &["capture"]),
     ("rustls", &["capture", "registry"]),
     ("ureq", &["registry"]),
-    ("axum", &["http", "registry/memory", "cli/demo"]),
+    ("axum", &["http", "registry/memory"]),
     ("clap", &["cli"]),
     ("prometheus", &["metrics"]),
-    ("noida_db", &["cli/demo"]),
+    ("noida", &["cli/demo"]),
     ("toml", &["config", "transform/parse", "transform/source"]),
 ];
 

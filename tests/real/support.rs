@@ -321,15 +321,9 @@ impl Project {
     pub fn spawn(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Process {
         let number = self.processes.fetch_add(1, Ordering::Relaxed);
         let log = self.dir().join(format!("log.{number}"));
-        let out = std::fs::File::create(&log).expect("a log");
-        let child = self
-            .command(arguments)
-            .envs(environment.iter().copied())
-            .stdout(out.try_clone().expect("a log"))
-            .stderr(out)
-            .spawn()
-            .expect("the program starts");
-        Process { child, log }
+        let mut command = self.command(arguments);
+        command.envs(environment.iter().copied());
+        Process::start(command, log)
     }
 }
 
@@ -340,6 +334,13 @@ pub struct Process {
 }
 
 impl Process {
+    /// Starts it with its output in the file.
+    pub fn start(mut command: Command, log: PathBuf) -> Process {
+        let out = std::fs::File::create(&log).expect("a log");
+        let child = command.stdout(out.try_clone().expect("a log")).stderr(out).spawn().expect("the program starts");
+        Process { child, log }
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -1,8 +1,8 @@
 //! `schema.sql`: the snapshot of tables and types, written by `pgspine schema pull`, read into a catalogue.
 //!
-//! Plain statements in the form of `pg_dump`: CREATE SCHEMA, TYPE … AS ENUM, DOMAIN, TABLE (columns, NOT NULL, PRIMARY KEY,
-//! UNIQUE, CHECK), UNIQUE INDEX, ALTER TABLE … REPLICA IDENTITY and ADD CONSTRAINT, COMMENT ON. Its first line says what
-//! decides about text: `-- pgspine server=15.18 collate=C.UTF-8 provider=libc`. Anything else is a finding, nothing is
+//! Plain statements in the form of `pg_dump`: CREATE SCHEMA, TYPE (ENUM, RANGE, composite), DOMAIN, TABLE (columns, NOT
+//! NULL, PRIMARY KEY, UNIQUE, CHECK, partitions), INDEX, VIEW, EXTENSION, COLLATION, FUNCTION, ALTER TABLE … REPLICA
+//! IDENTITY and ADD CONSTRAINT, COMMENT ON: all that `capture::schema_sql` writes. Its first line says what decides about text: `-- pgspine server=15.18 collate=C.UTF-8 provider=libc`. Anything else is a finding, nothing is
 //! passed over.
 
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use std::sync::Arc;
 use super::lex::Token;
 use super::{ParseError, Parser};
 use crate::catalogue::{
-    Catalogue, Check, CollationProvider, Column, ColumnType, EnumType, Index, OtherType, QualifiedName,
-    ReplicaIdentity, Server, Table, TableKind, Type,
+    Catalogue, Check, CollationProvider, Column, ColumnType, CompositeType, EnumType, Index, Leaf, OtherType,
+    QualifiedName, ReplicaIdentity, Server, Table, TableKind, Type,
 };
 use crate::diagnostic::Span;
 use crate::transform::bind::types;
@@ -24,6 +24,7 @@ pub fn read(text: &str) -> Result<Catalogue, ParseError> {
         parser: Parser::new(text, 0)?,
         catalogue: Catalogue { server, search_path: vec!["public".into()], ..Catalogue::default() },
         enums: Vec::new(),
+        composites: Vec::new(),
         domains: Vec::new(),
     };
     while *reader.parser.token() != Token::End {
@@ -70,6 +71,7 @@ struct Reader<'a> {
     parser: Parser<'a>,
     catalogue: Catalogue,
     enums: Vec<Arc<EnumType>>,
+    composites: Vec<Arc<CompositeType>>,
     domains: Vec<(QualifiedName, ColumnType)>,
 }
 
@@ -84,10 +86,19 @@ impl Reader<'_> {
                 self.skip(2);
                 self.parser.qualified_name().map(drop)?;
             }
-            ("create", "type") => self.create_enum()?,
+            // Known by their names, where columns use them.
+            ("create", "extension" | "collation") => self.to_the_end(),
+            ("create", "type") => self.create_type()?,
             ("create", "domain") => self.create_domain()?,
             ("create", "table") => self.create_table()?,
-            ("create", "unique") => self.create_index()?,
+            ("create", "unique" | "index") => self.create_index()?,
+            ("create", "view" | "materialized") => self.create_view()?,
+            ("create", "function") => {
+                self.skip(2);
+                let name = self.name()?;
+                self.catalogue.user_functions.push(name);
+                self.to_the_end();
+            }
             ("alter", "table") => self.alter_table()?,
             ("comment", "on") => self.comment()?,
             ("set", "search_path") => {
@@ -148,11 +159,58 @@ impl Reader<'_> {
         }
     }
 
-    fn create_enum(&mut self) -> Read<()> {
+    fn to_the_end(&mut self) {
+        while !self.parser.is_mark(0, ';') && *self.parser.token() != Token::End {
+            self.parser.next();
+        }
+    }
+
+    fn create_type(&mut self) -> Read<()> {
         self.skip(2);
         let name = self.name()?;
         self.parser.expect_word("as")?;
-        self.parser.expect_word("enum")?;
+        if self.parser.eat_word("range") {
+            // Its name is all that counts.
+            self.balanced().map(drop)
+        } else if self.parser.eat_word("enum") {
+            self.create_enum(name)
+        } else {
+            self.create_composite(name)
+        }
+    }
+
+    fn create_composite(&mut self, name: QualifiedName) -> Read<()> {
+        self.parser.expect_mark('(')?;
+        let mut fields = Vec::new();
+        while !self.parser.is_mark(0, ')') {
+            let at = self.parser.span();
+            let field = self.parser.any_name(at)?.text;
+            let mut ty = self.column_type()?;
+            if self.parser.eat_word("collate") {
+                ty.collation = self.collation()?;
+            }
+            fields.push((field, ty));
+            if !self.parser.eat_mark(',') {
+                break;
+            }
+        }
+        self.parser.expect_mark(')')?;
+        self.composites.push(Arc::new(CompositeType { oid: 0, name, fields }));
+        Ok(())
+    }
+
+    /// As the catalogue names it: alone when it is one of PostgreSQL's own.
+    fn collation(&mut self) -> Read<Option<String>> {
+        let mut names = self.parser.qualified_name()?;
+        let Some(name) = names.pop() else { return Ok(None) };
+        Ok(Some(match names.pop() {
+            None => name.text,
+            Some(schema) if schema.text == "pg_catalog" => name.text,
+            Some(schema) => QualifiedName::new(schema.text, name.text).to_string(),
+        }))
+    }
+
+    fn create_enum(&mut self, name: QualifiedName) -> Read<()> {
         self.parser.expect_mark('(')?;
         let mut labels = Vec::new();
         while !self.parser.is_mark(0, ')') {
@@ -172,15 +230,18 @@ impl Reader<'_> {
         self.parser.eat_word("as");
         let base = self.column_type()?;
         // Its constraints hold in the database; no value of it is made here.
-        while !self.parser.is_mark(0, ';') && *self.parser.token() != Token::End {
-            self.parser.next();
-        }
+        self.to_the_end();
         self.domains.push((name, base));
         Ok(())
     }
 
     fn column_type(&mut self) -> Read<ColumnType> {
-        let written = self.parser.type_name()?;
+        if let (Some("interval"), Some(_)) = (self.parser.word_at(0), self.parser.word_at(1))
+            && let Some(ty) = self.interval()?
+        {
+            return Ok(ty);
+        }
+        let mut written = self.parser.type_name()?;
         let matches =
             |n: &QualifiedName| n.name == written.name && written.schema.as_ref().is_none_or(|s| *s == n.schema);
         let array = |ty: Type| if written.array { Type::Array(Arc::new(ty)) } else { ty };
@@ -191,8 +252,19 @@ impl Reader<'_> {
         if let Some(found) = self.enums.iter().find(|e| matches(&e.name)) {
             return Ok(ColumnType::plain(array(Type::Enum(found.clone()))));
         }
+        if let Some(found) = self.composites.iter().find(|c| matches(&c.name)) {
+            return Ok(ColumnType::plain(array(Type::Composite(found.clone()))));
+        }
         if let Ok(ty) = types::resolve(&written, &self.catalogue) {
             return Ok(ty);
+        }
+        // Not for expressions, but a column can have it.
+        if let ("bit" | "varbit", [length]) = (written.name.as_str(), written.modifiers.as_slice()) {
+            let typmod = *length;
+            written.modifiers.clear();
+            if let Ok(ty) = types::resolve(&written, &self.catalogue) {
+                return Ok(ColumnType { typmod, ..ty });
+            }
         }
         if written.name == "citext" {
             return Ok(ColumnType::plain(array(Type::Citext)));
@@ -202,21 +274,80 @@ impl Reader<'_> {
         Ok(ColumnType::plain(array(Type::Other(Arc::new(OtherType { oid: 0, name })))))
     }
 
+    /// `interval day to second(3)`; none when no field follows.
+    fn interval(&mut self) -> Read<Option<ColumnType>> {
+        // The bits of datetime.h: MONTH is 1, YEAR 2, DAY 3, HOUR 10, MINUTE 11, SECOND 12.
+        const FIELDS: [(&str, u32); 6] =
+            [("year", 2), ("month", 1), ("day", 3), ("hour", 10), ("minute", 11), ("second", 12)];
+        let order = |word: Option<&str>| FIELDS.iter().position(|(name, _)| Some(*name) == word);
+        let Some(from) = order(self.parser.word_at(1)) else { return Ok(None) };
+        self.skip(2);
+        let to = match self.parser.eat_word("to") {
+            true => {
+                let to = order(self.parser.word_at(0));
+                self.skip(1);
+                to.unwrap_or(from)
+            }
+            false => from,
+        };
+        let range = FIELDS.iter().skip(from).take(to + 1 - from.min(to)).fold(0, |bits, (_, bit)| bits | 1 << bit);
+        let mut digits = 0xffff;
+        if self.parser.eat_mark('(') {
+            let Token::Number(number) = self.parser.next().token else { return self.unread(self.parser.span()) };
+            digits = number.parse().unwrap_or(digits);
+            self.parser.expect_mark(')')?;
+        }
+        Ok(Some(ColumnType { typmod: range << 16 | digits, ..ColumnType::plain(Type::Interval) }))
+    }
+
+    /// `CREATE [MATERIALIZED] VIEW name AS SELECT NULL::type AS column, …`
+    fn create_view(&mut self) -> Read<()> {
+        let start = self.parser.span();
+        self.skip(1);
+        let materialized = self.parser.eat_word("materialized");
+        self.parser.expect_word("view")?;
+        let kind = if materialized { TableKind::MaterializedView } else { TableKind::View };
+        let mut view = table(self.name()?, kind);
+        self.parser.expect_word("as")?;
+        self.parser.expect_word("select")?;
+        loop {
+            if !self.parser.eat_word("null") || self.parser.next().token != Token::Cast {
+                return self.unread(start);
+            }
+            let mut ty = self.column_type()?;
+            if self.parser.eat_word("collate") {
+                ty.collation = self.collation()?;
+            }
+            self.parser.expect_word("as")?;
+            let at = self.parser.span();
+            let name = self.parser.any_name(at)?.text;
+            let attnum = view.columns.len() as i16 + 1;
+            view.columns.push(Column { name, attnum, ty, not_null: false, generated: false, comment: None });
+            if !self.parser.eat_mark(',') {
+                break;
+            }
+        }
+        self.catalogue.tables.push(view);
+        Ok(())
+    }
+
+    /// What follows `CREATE TABLE leaf PARTITION`; its bounds do not matter.
+    fn leaf(&mut self, name: QualifiedName) -> Read<()> {
+        self.parser.expect_word("of")?;
+        let at = self.parser.span();
+        let parent = self.name()?;
+        self.to_the_end();
+        let leaf = Leaf { oid: 0, name, replica_identity: ReplicaIdentity::Default };
+        self.with_table(&parent, at, |t| t.leaves.push(leaf))
+    }
+
     fn create_table(&mut self) -> Read<()> {
         self.skip(2);
         let name = self.name()?;
-        let mut table = Table {
-            oid: 0,
-            name,
-            kind: TableKind::Ordinary,
-            columns: Vec::new(),
-            indexes: Vec::new(),
-            checks: Vec::new(),
-            replica_identity: ReplicaIdentity::Default,
-            row_security: false,
-            comment: None,
-            leaves: Vec::new(),
-        };
+        if self.parser.eat_word("partition") {
+            return self.leaf(name);
+        }
+        let mut table = table(name, TableKind::Ordinary);
         self.parser.expect_mark('(')?;
         while !self.parser.is_mark(0, ')') {
             match self.parser.word_at(0) {
@@ -231,9 +362,7 @@ impl Reader<'_> {
         if self.parser.eat_word("partition") {
             self.parser.expect_word("by")?;
             table.kind = TableKind::Partitioned;
-            while !self.parser.is_mark(0, ';') && *self.parser.token() != Token::End {
-                self.parser.next();
-            }
+            self.to_the_end();
         }
         self.catalogue.tables.push(table);
         Ok(())
@@ -254,7 +383,7 @@ impl Reader<'_> {
                 (Some("null"), _) => self.skip(1),
                 (Some("collate"), _) => {
                     self.skip(1);
-                    column.ty.collation = self.parser.qualified_name()?.pop().map(|n| n.text);
+                    column.ty.collation = self.collation()?;
                 }
                 (Some("default"), _) => {
                     self.skip(1);
@@ -314,7 +443,13 @@ impl Reader<'_> {
         match self.parser.word_at(0) {
             Some("check") => {
                 self.skip(1);
-                let definition = format!("CHECK {}", self.balanced()?);
+                let mut definition = format!("CHECK {}", self.balanced()?);
+                for (first, second) in [("no", "inherit"), ("not", "valid")] {
+                    if self.parser.eat_word(first) {
+                        self.parser.expect_word(second)?;
+                        definition.push_str(&format!(" {} {}", first.to_uppercase(), second.to_uppercase()));
+                    }
+                }
                 let name = named.unwrap_or_else(|| format!("{}_check", table.name.name));
                 table.checks.push(Check { name, definition });
             }
@@ -344,7 +479,8 @@ impl Reader<'_> {
     }
 
     fn create_index(&mut self) -> Read<()> {
-        self.skip(2);
+        self.skip(1);
+        let unique = self.parser.eat_word("unique");
         let at = self.parser.span();
         self.parser.expect_word("index")?;
         let name = self.parser.any_name(at)?.text;
@@ -354,7 +490,7 @@ impl Reader<'_> {
             self.skip(1);
         }
         let columns = self.names(Some('('))?;
-        let mut index = index(name, columns, false);
+        let mut index = Index { unique, ..index(name, columns, false) };
         if self.parser.eat_word("where") {
             index.partial = true;
             self.parser.expr()?;
@@ -380,9 +516,9 @@ impl Reader<'_> {
         if self.parser.eat_word("add") {
             let found = self.catalogue.tables.iter().position(|t| t.name == name);
             let Some(i) = found else { return self.unread(at) };
-            let mut table = self.catalogue.tables.swap_remove(i);
+            let mut table = self.catalogue.tables.remove(i);
             self.constraint(&mut table)?;
-            self.catalogue.tables.push(table);
+            self.catalogue.tables.insert(i, table);
             return Ok(());
         }
         self.parser.expect_word("replica")?;
@@ -399,6 +535,11 @@ impl Reader<'_> {
             }
             _ => return self.unread(at),
         };
+        let leaves = self.catalogue.tables.iter_mut().flat_map(|t| &mut t.leaves);
+        if let Some(leaf) = leaves.into_iter().find(|l| l.name == name) {
+            leaf.replica_identity = identity;
+            return Ok(());
+        }
         self.with_table(&name, at, |t| t.replica_identity = identity)
     }
 
@@ -419,6 +560,26 @@ impl Reader<'_> {
             Some(of) => t.columns.iter_mut().filter(|c| c.name == of).for_each(|c| c.comment = text.clone()),
             None => t.comment = text,
         })
+    }
+}
+
+fn table(name: QualifiedName, kind: TableKind) -> Table {
+    // Only what has rows of its own has a default identity.
+    let replica_identity = match kind {
+        TableKind::Ordinary | TableKind::Partitioned => ReplicaIdentity::Default,
+        TableKind::View | TableKind::MaterializedView | TableKind::Foreign => ReplicaIdentity::Nothing,
+    };
+    Table {
+        oid: 0,
+        name,
+        kind,
+        columns: Vec::new(),
+        indexes: Vec::new(),
+        checks: Vec::new(),
+        replica_identity,
+        row_security: false,
+        comment: None,
+        leaves: Vec::new(),
     }
 }
 
@@ -460,7 +621,7 @@ mod tests {
 
     #[test]
     fn what_is_not_read_is_a_finding() {
-        let wrong = format!("{SNAPSHOT}CREATE VIEW x AS SELECT 1;");
+        let wrong = format!("{SNAPSHOT}CREATE SEQUENCE x;");
         assert_eq!(read(&wrong).unwrap_err().code, codes::SCHEMA_SQL);
         assert!(read("CREATE SCHEMA shop;").is_err());
         for (end, _) in SNAPSHOT.char_indices() {

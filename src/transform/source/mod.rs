@@ -39,8 +39,14 @@ impl TransformFile {
     }
 }
 
-/// Reads all transforms below `folder`, sorted by name.
+/// Reads all transforms below `folder`, sorted by name; refused as a whole when one cannot be read.
 pub fn discover(folder: &Path) -> Result<Vec<TransformFile>, Vec<Diagnostic>> {
+    let (files, findings) = discover_all(folder);
+    if findings.is_empty() { Ok(files) } else { Err(findings) }
+}
+
+/// Those that can be read, sorted by name, and what is wrong with the others.
+pub fn discover_all(folder: &Path) -> (Vec<TransformFile>, Vec<Diagnostic>) {
     let mut paths = Vec::new();
     let mut findings = Vec::new();
     walk(folder, &mut paths, &mut findings);
@@ -60,7 +66,7 @@ pub fn discover(folder: &Path) -> Result<Vec<TransformFile>, Vec<Diagnostic>> {
     }
     one_topic_each(&files, &mut findings);
     files.sort_by(|a, b| a.name.cmp(&b.name));
-    if findings.is_empty() { Ok(files) } else { Err(findings) }
+    (files, findings)
 }
 
 /// Reads one transform below `folder`.

@@ -1,0 +1,127 @@
+//! The database: what the server allows, the slot, and whether it gives our outputs the types that we do.
+
+use crate::capture::preflight::{self, Described, Wish};
+use crate::capture::publication::WantedTable;
+use crate::capture::{self, Connection, Mode, connect, slot};
+use crate::catalogue::{ColumnType, Type};
+use crate::config::Config;
+use crate::diagnostic::Diagnostic;
+use crate::runtime::failure::chain;
+use crate::runtime::project::{Definition, Project};
+use crate::runtime::{Failure, options};
+use crate::transform::bind::types::{full_name, sql_name};
+use crate::transform::{Output, Shape};
+
+use crate::cli::codes;
+
+/// All findings, and the failure that ended the looking early.
+pub fn findings(
+    config: &Config,
+    pg: &capture::Options,
+    sql: &mut Connection,
+    project: &Project,
+    wanted: &[WantedTable],
+) -> (Vec<Diagnostic>, Option<Failure>) {
+    let mut found = Vec::new();
+    let failure = look(config, pg, sql, project, wanted, &mut found).err();
+    (found, failure)
+}
+
+fn look(
+    config: &Config,
+    pg: &capture::Options,
+    sql: &mut Connection,
+    project: &Project,
+    wanted: &[WantedTable],
+    found: &mut Vec<Diagnostic>,
+) -> Result<(), Failure> {
+    let wish = Wish {
+        slot: &config.postgres.slot,
+        publication: &config.postgres.publication,
+        publication_mode: options::publication_mode(config),
+        publication_columns: options::publication_columns(config),
+        tables: wanted,
+    };
+    found.extend(preflight::check(sql, &wish)?);
+    // Another plugin or database is the preflight's finding.
+    if let Some(state) = slot::read(sql, &config.postgres.slot)?
+        && let Err(e @ capture::Error::SlotLost { .. }) = state.check(&pg.database)
+    {
+        found.push(e.diagnostic());
+    }
+    // The file is run as psql would run it: by its own search path.
+    let with_path = capture::Options { search_path: config.postgres.search_path.clone(), ..pg.clone() };
+    let mut as_psql = connect(&with_path, Mode::Sql)?;
+    for d in &project.definitions {
+        match preflight::describe(&mut as_psql, &d.file.text) {
+            Ok(columns) => compare(sql, d, &columns, found)?,
+            Err(e) if e.is_transient() => return Err(e.into()),
+            Err(e) => found.push(
+                Diagnostic::error(
+                    codes::SELECT_REFUSED,
+                    format!("PostgreSQL does not take {}: {}", d.file.path.display(), chain(&e)),
+                )
+                .help("`psql -f` on the file must give what the topic is to hold"),
+            ),
+        }
+    }
+    Ok(())
+}
+
+fn compare(
+    sql: &mut Connection,
+    d: &Definition,
+    described: &[Described],
+    found: &mut Vec<Diagnostic>,
+) -> Result<(), Failure> {
+    if described.len() != d.plan.outputs.len() {
+        let message =
+            format!("{} has {} outputs, PostgreSQL gives {}", d.file.name, d.plan.outputs.len(), described.len());
+        found.push(Diagnostic::error(codes::OTHER_TYPE, message).help(REPORT));
+        return Ok(());
+    }
+    for (output, theirs) in d.plan.outputs.iter().zip(described) {
+        let rows = sql.query(&format!("SELECT format_type({}, NULL) AS name", theirs.type_oid))?;
+        let their_name = rows.single()?.text("name")?.to_owned();
+        if let Some(ours) = differs(output, theirs, &their_name) {
+            let message =
+                format!("output {} is {ours} here, and {} for PostgreSQL", output.name, shown(&their_name, theirs));
+            found.push(Diagnostic::error(codes::OTHER_TYPE, message).at(d.file.place(output.span)).help(REPORT));
+        }
+    }
+    Ok(())
+}
+
+const REPORT: &str =
+    "this is a fault of pgspine: please report it with the SELECT; a cast that says the type helps until then";
+
+fn shown(name: &str, theirs: &Described) -> String {
+    if theirs.typmod < 0 { name.to_owned() } else { format!("{name} with modifier {}", theirs.typmod) }
+}
+
+/// Our type in words, if it is another one than the server's.
+fn differs(output: &Output, theirs: &Described, their_name: &str) -> Option<String> {
+    let ours = match &output.shape {
+        Shape::Scalar(expr) => &expr.ty,
+        Shape::Record { json, .. } => &json.ty,
+    };
+    if output.name != theirs.name {
+        return Some(format!("named {}", output.name));
+    }
+    let same_type = match &ours.ty {
+        // An untyped constant is text in an answer.
+        Type::Unknown => their_name == "text",
+        Type::Citext => their_name.ends_with("citext"),
+        ty => sql_name(ty) == their_name,
+    };
+    (!same_type || (says_more(ours) && ours.typmod != theirs.typmod)).then(|| full_name(ours))
+}
+
+/// A modifier is a promise about values: where we have one, the server has to give it too.
+fn says_more(ours: &ColumnType) -> bool {
+    let promised = matches!(
+        ours.ty,
+        Type::Numeric | Type::Varchar | Type::Bpchar | Type::Time | Type::TimeTz | Type::Timestamp | Type::TimestampTz
+    );
+    promised && ours.typmod >= 0
+}
