@@ -171,6 +171,15 @@ impl Shop {
     }
 }
 
+impl Drop for Shop {
+    fn drop(&mut self) {
+        let topics: Vec<String> = self.oracle.views.iter().map(|v| v.topic.clone()).collect();
+        crate::reconcile_scene::delete_topics(
+            &[topics, vec![format!("pgspine.{}.progress", self.project.name)]].concat(),
+        );
+    }
+}
+
 /// Of the bridge's own slot: a load has another one beside it for a while.
 pub fn confirmed(client: &mut postgres::Client) -> u64 {
     let sql = "SELECT (confirmed_flush_lsn - '0/0')::text FROM pg_replication_slots \
