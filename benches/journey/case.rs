@@ -84,7 +84,9 @@ pub fn run(case: &Case, options: &Options, report: &mut Report) {
         (true, Work::Update { .. }) => (0..options.repeat).map(|i| project(&format!("discard{i}"))).collect(),
     };
     let kafka = options.runs("kafka").then(|| project("kafka"));
-    discarding.iter().chain(&kafka).for_each(Project::prepare);
+    // A broker that has just started runs uncompiled code: the first WAL goes through it once before it counts.
+    let warm_up = (kafka.is_some() && report.is_empty()).then(|| project("warm"));
+    discarding.iter().chain(&kafka).chain(&warm_up).for_each(Project::prepare);
     // pg_recvlogical reads the publication of a bridge, or one like it.
     db.client.batch_execute("CREATE PUBLICATION bench FOR TABLE t").expect("a publication");
     for slot in ["first", "last"] {
@@ -93,6 +95,10 @@ pub fn run(case: &Case, options: &Options, report: &mut Report) {
     make_wal(&mut db, case, changes);
     let until = db.settle();
 
+    if let Some(p) = warm_up {
+        let status = p.spawn(&[], Some(&until), false).wait().expect("it can be waited for");
+        assert!(status.success(), "{}", p.log());
+    }
     let recv = |db: &mut Database, which: &str| {
         let slot = format!("{}_{which}", db.name);
         let mut child = source::recvlogical(&db.name, &slot, "bench", &until);
@@ -112,7 +118,7 @@ pub fn run(case: &Case, options: &Options, report: &mut Report) {
         discarded.push(m);
     }
     let kafka = kafka.map(|p| {
-        let mut child = p.spawn(&[], Some(&until), false);
+        let mut child = p.spawn(&options.wrap, Some(&until), false);
         let m = measure::until_it_ends(&mut child, &mut db, &p.slot);
         report_line("pgspine, Apache Kafka", changes, &m);
         m

@@ -8,7 +8,7 @@
 //!     --runs RUN,…    some runs (recv, discard, kafka)
 //!     --repeat N      each discarding run N times
 //!     --quick         a tenth of the changes
-//!     --wrap COMMAND  before the program in discarding runs: a profiler
+//!     --wrap COMMAND  before the program: a profiler
 //!     --write         puts the tables into docs/benchmarks.md
 
 mod case;

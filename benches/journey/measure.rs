@@ -34,7 +34,7 @@ pub fn until_it_ends(child: &mut Child, database: &mut Database, slot: &str) -> 
     };
     let broker = broker();
     let begun = Instant::now();
-    let (threads, sender, kafka) = (threads(pid), cpu(walsender), broker.map_or(Duration::ZERO, cpu));
+    let (threads, sender, kafka) = (threads(pid), spent(walsender), broker.map_or(Duration::ZERO, cpu));
     let mut m = Measured::default();
     loop {
         let now = self::threads(pid);
@@ -45,7 +45,7 @@ pub fn until_it_ends(child: &mut Child, database: &mut Database, slot: &str) -> 
             m.reader = m.threads.values().sum();
             m.peak_kib = peak(pid).max(m.peak_kib);
         }
-        m.walsender = m.walsender.max(cpu(walsender).saturating_sub(sender));
+        m.walsender = m.walsender.max(spent(walsender).saturating_sub(sender));
         if let Some(status) = child.try_wait().expect("it can be waited for") {
             assert!(status.success(), "it ended with {status}");
             m.wall = begun.elapsed();
@@ -60,6 +60,11 @@ pub fn until_it_ends(child: &mut Child, database: &mut Database, slot: &str) -> 
 fn nap() {
     #[allow(clippy::disallowed_methods, reason = "nothing tells when another process has used CPU")]
     std::thread::sleep(STEP);
+}
+
+/// Of a process whose threads all live still, precisely.
+fn spent(pid: u32) -> Duration {
+    threads(pid).values().sum()
 }
 
 /// User and system time of a whole process; zero when it is gone.

@@ -44,6 +44,10 @@ impl Report {
         Report { load_before: load_average(), ..Report::default() }
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.streaming.is_empty()
+    }
+
     pub fn case(
         &mut self,
         case: &Case,

@@ -83,7 +83,6 @@ impl Drop for Database {
 /// A project folder with one transform.
 pub struct Project {
     dir: tempfile::TempDir,
-    pub name: String,
     pub slot: String,
     pub topic: String,
 }
@@ -106,7 +105,7 @@ impl Project {
         let header = format!("/* pgspine\ntopic = \"{topic}\"\nkey = [\"id\"]\n*/\n");
         write(&dir.path().join("transforms/entity.sql"), &format!("{header}{select}\n"));
         write(&dir.path().join("transforms/entity.avsc"), avsc);
-        Project { dir, slot: name.clone(), name, topic }
+        Project { dir, slot: name, topic }
     }
 
     pub fn spawn(&self, wrap: &[String], until: Option<&str>, discard: bool) -> Child {

@@ -26,6 +26,9 @@ impl From<AssembleError> for Unusual {
     }
 }
 
+/// A row for the state: its space, key and image.
+type Stored = (SpaceId, Box<[u8]>, Box<[u8]>);
+
 #[derive(Default)]
 pub(super) struct Scratch {
     rendered: Rendered,
@@ -33,11 +36,11 @@ pub(super) struct Scratch {
     image: Vec<u8>,
     /// Of topic keys and of identities: two that are equal may be the same key twice.
     hashes: Vec<u64>,
-    stored: Vec<(SpaceId, Box<[u8]>, Box<[u8]>)>,
-    /// By table.
-    inserted: Vec<u64>,
+    stored: Vec<Stored>,
     /// By transform.
     evaluated: Vec<u64>,
+    /// By table.
+    inserted: Vec<u64>,
     values: Vec<Option<&'static [u8]>>,
     picked: Vec<Option<&'static [u8]>>,
 }
@@ -54,7 +57,7 @@ pub(super) fn apply(
     let Engine { tables, transforms, relations, inserts: s, limits, changes, .. } = engine;
     let records = tx.changes().saturating_mul(transforms.len() as u64);
     let plain = tx.only_inserts()
-        && (mode == Mode::Replay || mode.skip() == 0)
+        && matches!(mode, Mode::Replay | Mode::Emit { skip: 0 })
         && records < limits.records as u64
         && transforms.iter().all(|t| t.on_error == OnError::Halt);
     if !plain {
@@ -70,10 +73,7 @@ pub(super) fn apply(
         }
         Change::Insert { relation, new } => match Resolved::find(relation, relations, tables, info) {
             Ok(None) => Ok(()),
-            Ok(Some(r)) => {
-                s.inserted[r.index] += 1;
-                s.insert(&r, &new, emit.then_some(&mut *transforms), &mut out)
-            }
+            Ok(Some(r)) => s.insert(&r, &new, emit.then_some(&mut *transforms), &mut out),
             Err(_) => Err(Unusual),
         },
         _ => Err(Unusual),
@@ -84,8 +84,8 @@ pub(super) fn apply(
     for (t, n) in transforms.iter_mut().zip(&s.evaluated) {
         t.counts.evaluations += n;
     }
-    for (counts, n) in changes.iter_mut().zip(&s.inserted) {
-        counts[0] += n;
+    for (changes, n) in changes.iter_mut().zip(&s.inserted) {
+        changes[0] += n;
     }
     for (space, key, image) in s.stored.drain(..) {
         state.put(space, key, Some(image));
@@ -104,12 +104,12 @@ struct Output<'o> {
 
 impl Scratch {
     fn begin(&mut self, transforms: usize, tables: usize) {
-        self.inserted.clear();
-        self.inserted.resize(tables, 0);
         self.hashes.clear();
         self.stored.clear();
         self.evaluated.clear();
         self.evaluated.resize(transforms, 0);
+        self.inserted.clear();
+        self.inserted.resize(tables, 0);
     }
 
     fn insert(
@@ -119,6 +119,7 @@ impl Scratch {
         transforms: Option<&mut Vec<Transform>>,
         out: &mut Output<'_>,
     ) -> Result<(), Unusual> {
+        self.inserted[r.index] += 1;
         let mut values = recycled(std::mem::take(&mut self.values));
         let mut picked = recycled(std::mem::take(&mut self.picked));
         let result = if r.whole_values(new, &mut values) {

@@ -87,11 +87,11 @@ impl Link {
 
     /// Waits for one answer, for a bounded time.
     pub fn wait(&mut self) -> Result<(), Failure> {
+        self.shared.beat();
         self.wait_for(Duration::from_secs(1))
     }
 
     fn wait_for(&mut self, limit: Duration) -> Result<(), Failure> {
-        self.shared.beat();
         match self.answers.recv_timeout(limit) {
             Ok(answer) => self.note(answer),
             Err(RecvTimeoutError::Timeout) => Ok(()),

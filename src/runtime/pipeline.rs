@@ -75,11 +75,10 @@ pub enum Ended {
 /// How long the state gathers before it goes to disk.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
-/// How long the end waits for Kafka: a part of the ten seconds in which the process has to be gone.
-const DRAIN: Duration = Duration::from_secs(4);
-
 /// How often counters become metrics.
 const PUBLISH_EVERY: Duration = Duration::from_secs(1);
+/// How long the end waits for Kafka: a part of the ten seconds in which the process has to be gone.
+const DRAIN: Duration = Duration::from_secs(4);
 
 /// How long a wait for the stream lasts when nothing is in flight; answers are looked at in between.
 const LOOK_AROUND: Duration = Duration::from_millis(20);
@@ -305,7 +304,10 @@ impl Pipeline<'_> {
             self.link.send(&mut self.out, &mut self.edits, false)?;
         }
         if !self.link.drain_for(DRAIN)? {
-            tracing::warn!(limit_s = DRAIN.as_secs(), "Kafka has not committed in time: the next start goes on from what it has");
+            tracing::warn!(
+                limit_s = DRAIN.as_secs(),
+                "Kafka has not committed in time: the next start goes on from what it has"
+            );
         }
         self.flush_state()
     }

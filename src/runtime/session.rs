@@ -598,6 +598,10 @@ fn build_engine(
             partitions: found[i].partitions,
             live_from: if decision.reconcile[i].is_some() { barrier } else { EndLsn::ZERO },
             on_error,
+            dead_letter_columns: config
+                .topic_override(&d.file.header.topic)
+                .filter(|o| o.dead_letter_rows)
+                .map(|_| d.plan.sources[0].columns.iter().map(|c| c.name.clone()).collect()),
             ..d.for_engine(i, (table, &tables[table]), context)
         });
     }

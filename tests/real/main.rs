@@ -4,9 +4,11 @@
 mod oracle;
 mod support;
 
+mod bad_input;
 mod capture_catalogue;
 mod capture_server;
 mod capture_stream;
+mod cli;
 mod codes;
 mod crash;
 mod crash_kills;
@@ -25,6 +27,7 @@ mod function_text;
 mod gap;
 mod golden_recorder;
 mod process;
+mod random;
 mod reconcile;
 mod reconcile_fuse;
 mod reconcile_scene;
@@ -34,6 +37,7 @@ mod restart_postgres;
 mod restart_registry;
 mod rooms;
 mod shutdown;
+mod status;
 mod transform_expression;
 mod transform_precedence;
 mod zombie;
