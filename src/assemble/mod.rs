@@ -109,7 +109,18 @@ struct Open {
     buffer: Vec<u8>,
     spill: Option<Spill>,
     changes: u64,
+    /// No other change than INSERTs so far.
+    only_inserts: bool,
     bytes: u64,
+}
+
+/// What a message is for the transaction's account.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    Insert,
+    /// Any other than an INSERT.
+    Change,
+    Relation,
 }
 
 /// A spare buffer above this is given back to the allocator.
@@ -131,10 +142,10 @@ impl Assembler {
     pub fn push(&mut self, wal_start: Lsn, payload: &[u8]) -> Result<Option<Transaction>, AssembleError> {
         match payload.first() {
             // The many: kept as they are, decoded once, when the transaction is read.
-            Some(b'I') => self.keep("Insert", wal_start, payload, 1).map(|()| None),
-            Some(b'U') => self.keep("Update", wal_start, payload, 1).map(|()| None),
-            Some(b'D') => self.keep("Delete", wal_start, payload, 1).map(|()| None),
-            Some(b'T') => self.keep("Truncate", wal_start, payload, 1).map(|()| None),
+            Some(b'I') => self.keep("Insert", wal_start, payload, Kept::Insert).map(|()| None),
+            Some(b'U') => self.keep("Update", wal_start, payload, Kept::Change).map(|()| None),
+            Some(b'D') => self.keep("Delete", wal_start, payload, Kept::Change).map(|()| None),
+            Some(b'T') => self.keep("Truncate", wal_start, payload, Kept::Change).map(|()| None),
             _ => self.push_rare(wal_start, payload),
         }
     }
@@ -165,13 +176,13 @@ impl Assembler {
             Message::Commit(commit) => return self.commit(at, commit).map(Some),
             Message::Origin(origin) => self.inside("Origin", at)?.origin = Some(origin.name.to_owned()),
             Message::Relation(_) if self.open.is_none() => push_frame(&mut self.carried, payload),
-            Message::Relation(_) => self.keep("Relation", at, payload, 0)?,
+            Message::Relation(_) => self.keep("Relation", at, payload, Kept::Relation)?,
             // Only the name of a type, which the catalogue knows better.
             Message::Type(_) => {}
-            Message::Message(m) if m.transactional => self.keep("Message", at, payload, 1)?,
+            Message::Message(m) if m.transactional => self.keep("Message", at, payload, Kept::Change)?,
             Message::Message(_) => self.ignored_messages += 1,
             Message::Insert(_) | Message::Update(_) | Message::Delete(_) | Message::Truncate(_) => {
-                self.keep("a change", at, payload, 1)?;
+                self.keep("a change", at, payload, Kept::Change)?;
             }
         }
         Ok(None)
@@ -184,7 +195,7 @@ impl Assembler {
         let mut buffer = std::mem::take(&mut self.spare);
         buffer.append(&mut self.carried);
         let bytes = buffer.len() as u64;
-        self.open = Some(Open { begin, origin: None, buffer, spill: None, changes: 0, bytes });
+        self.open = Some(Open { begin, origin: None, buffer, spill: None, changes: 0, only_inserts: true, bytes });
         Ok(())
     }
 
@@ -199,7 +210,8 @@ impl Assembler {
         }
         self.last_end = commit.end_lsn;
         let info = CommitInfo { xid, end_lsn: commit.end_lsn, commit_time: commit.commit_time };
-        Ok(Transaction::new(info, open.origin, open.buffer, open.spill, open.changes, open.bytes))
+        let Open { origin, buffer, spill, changes, only_inserts, bytes, .. } = open;
+        Ok(Transaction { info, origin, buffer, spill, changes, only_inserts, bytes })
     }
 
     fn inside(&mut self, message: &'static str, at: Lsn) -> Result<&mut Open, AssembleError> {
@@ -207,10 +219,11 @@ impl Assembler {
     }
 
     #[inline]
-    fn keep(&mut self, message: &'static str, at: Lsn, payload: &[u8], changes: u64) -> Result<(), AssembleError> {
+    fn keep(&mut self, message: &'static str, at: Lsn, payload: &[u8], kept: Kept) -> Result<(), AssembleError> {
         let open = self.open.as_mut().ok_or(AssembleError::Outside { message, at })?;
         push_frame(&mut open.buffer, payload);
-        open.changes += changes;
+        open.changes += u64::from(kept != Kept::Relation);
+        open.only_inserts &= kept != Kept::Change;
         open.bytes += payload.len() as u64 + 4;
         if open.buffer.len() > self.options.spill_above {
             if open.spill.is_none() {

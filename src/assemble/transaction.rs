@@ -12,24 +12,14 @@ pub struct Transaction {
     /// The replication origin, if the transaction came to the server by replication.
     pub origin: Option<String>,
     /// The end of it; what is before is in `spill`.
-    buffer: Vec<u8>,
-    spill: Option<Spill>,
-    changes: u64,
-    bytes: u64,
+    pub(super) buffer: Vec<u8>,
+    pub(super) spill: Option<Spill>,
+    pub(super) changes: u64,
+    pub(super) only_inserts: bool,
+    pub(super) bytes: u64,
 }
 
 impl Transaction {
-    pub(super) fn new(
-        info: CommitInfo,
-        origin: Option<String>,
-        buffer: Vec<u8>,
-        spill: Option<Spill>,
-        changes: u64,
-        bytes: u64,
-    ) -> Transaction {
-        Transaction { info, origin, buffer, spill, changes, bytes }
-    }
-
     /// Changes, in their order, with the Relations that describe them at their place. Tuples are borrowed: nothing is
     /// allocated per value.
     pub fn for_each<E: From<AssembleError>>(&self, mut f: impl FnMut(Change<'_>) -> Result<(), E>) -> Result<(), E> {
@@ -47,6 +37,11 @@ impl Transaction {
     /// Row changes, truncates and messages; Relations are not counted.
     pub fn changes(&self) -> u64 {
         self.changes
+    }
+
+    /// No change of it is other than an INSERT.
+    pub fn only_inserts(&self) -> bool {
+        self.only_inserts
     }
 
     /// Bytes of all messages as they are kept, in memory or on disk.

@@ -7,6 +7,7 @@ use std::ops::Range;
 use super::options::Headers;
 use super::progress::rfc3339;
 use crate::clock::POSTGRES_EPOCH_MICROS;
+use crate::lsn::Lsn;
 use crate::record::OutputRecord;
 
 const LSN: &CStr = c"pgspine-lsn";
@@ -23,18 +24,29 @@ const TRANSFORM: &CStr = c"pgspine-transform";
 pub(super) struct HeaderBuffer {
     text: Vec<u8>,
     entries: Vec<(&'static CStr, Range<usize>)>,
+    /// The LSN whose text `text` begins with: records of one source transaction follow each other.
+    lsn: Option<(Lsn, usize)>,
 }
 
 impl HeaderBuffer {
     /// `event`: event records carry their commit's time under every mode that has headers.
     pub fn fill(&mut self, mode: Headers, record: &OutputRecord, epoch: u32, transform: &str, event: bool) {
-        self.text.clear();
         self.entries.clear();
         if mode == Headers::None {
             return;
         }
-        self.push(LSN, |t| write!(t, "{}", record.lsn));
-        self.push(SEQ, |t| write!(t, "{}", record.seq));
+        match self.lsn {
+            Some((lsn, end)) if lsn == record.lsn => {
+                self.text.truncate(end);
+                self.entries.push((LSN, 0..end));
+            }
+            _ => {
+                self.text.clear();
+                self.push(LSN, |t| write!(t, "{}", record.lsn));
+                self.lsn = Some((record.lsn, self.text.len()));
+            }
+        }
+        self.push(SEQ, |t| t.write_all(decimal(record.seq, &mut [0; 20])));
         self.push(ORIGIN, |t| t.write_all(record.origin.as_str().as_bytes()));
         if epoch > 1 {
             self.push(EPOCH, |t| write!(t, "{epoch}"));
@@ -67,10 +79,22 @@ impl HeaderBuffer {
     }
 }
 
+/// A number's digits, at the end of the room for them.
+fn decimal(mut n: u64, room: &mut [u8; 20]) -> &[u8] {
+    let mut at = room.len();
+    loop {
+        at -= 1;
+        room[at] = b'0' + (n % 10) as u8;
+        n /= 10;
+        if n == 0 {
+            return &room[at..];
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lsn::Lsn;
     use crate::record::{Origin, TopicId};
 
     fn record() -> OutputRecord {
@@ -101,6 +125,13 @@ mod tests {
         let standard = [("pgspine-lsn", "0/16B3748"), ("pgspine-seq", "7"), ("pgspine-origin", "stream")];
         check(Headers::None, &record(), 2, &[]);
         check(Headers::Standard, &record(), 1, &standard);
+        // The same buffer for record after record.
+        let mut buffer = HeaderBuffer::default();
+        for (lsn, seq) in [(0x16B3748, 0), (0x16B3748, 10), (0x16B3800, u64::MAX), (0x16B3748, 7)] {
+            buffer.fill(Headers::Standard, &OutputRecord { lsn: Lsn(lsn), seq, ..record() }, 1, "shop/order", false);
+            let found: Vec<_> = buffer.iter().map(|(_, v)| String::from_utf8_lossy(v).into_owned()).collect();
+            assert_eq!(found, [Lsn(lsn).to_string(), seq.to_string(), "stream".to_owned()]);
+        }
         let more = [&standard[..], &[("pgspine-epoch", "2"), ("pgspine-part", "1/more")]].concat();
         check(Headers::Standard, &OutputRecord { part: Some((1, false)), ..record() }, 2, &more);
         let full = [

@@ -93,6 +93,7 @@ pub(super) struct Scratch {
     came: Vec<Came>,
     held: Vec<HeldChange>,
     info: Option<CommitInfo>,
+    stamp: Option<Stamp>,
     first: usize,
     arena_begin: usize,
     seq: u64,
@@ -116,6 +117,7 @@ impl Scratch {
 
     pub fn begin(&mut self, info: &CommitInfo, mode: Mode, out: &OutputBatch) {
         self.info = Some(*info);
+        self.stamp = Some(Stamp::new(info));
         self.mark(out);
         self.seq = 0;
         self.part = 0;
@@ -161,6 +163,7 @@ impl Scratch {
             return Ok(());
         }
         let info = self.info.expect("begin was called");
+        let stamp = self.stamp.expect("begin was called");
         if out.records.len() - self.first >= limits.records || out.arena.len() - self.arena_begin >= limits.bytes {
             self.part += 1;
             for r in &mut out.records[self.first..] {
@@ -169,8 +172,24 @@ impl Scratch {
             outlet.part(out, self.first, &info, seq)?;
             self.mark(out);
         }
-        push(out, topic, partitions, key, value, &info, seq, Origin::Stream);
+        push(out, topic, partitions, key, value, &stamp, seq, Origin::Stream);
         Ok(())
+    }
+}
+
+/// What all records of a source transaction have in common.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stamp {
+    pub end_lsn: EndLsn,
+    xid: u32,
+    /// Milliseconds since 1970, never in the future.
+    timestamp: i64,
+}
+
+impl Stamp {
+    pub fn new(info: &CommitInfo) -> Stamp {
+        let millis = (info.commit_time + clock::POSTGRES_EPOCH_MICROS) / 1000;
+        Stamp { end_lsn: info.end_lsn, xid: info.xid, timestamp: millis.min(clock::now_millis()) }
     }
 }
 
@@ -182,7 +201,7 @@ pub(super) fn push(
     partitions: i32,
     key: &[u8],
     value: Option<&[u8]>,
-    info: &CommitInfo,
+    stamp: &Stamp,
     seq: u64,
     origin: Origin,
 ) {
@@ -193,17 +212,16 @@ pub(super) fn push(
     };
     let key_at = append(key);
     let value_at = value.map(&mut append);
-    let millis = (info.commit_time + clock::POSTGRES_EPOCH_MICROS) / 1000;
     out.records.push(OutputRecord {
         topic,
         partition: partition(key, partitions as u32),
         key: key_at,
         value: value_at,
-        timestamp: millis.min(clock::now_millis()),
-        lsn: info.end_lsn.0,
+        timestamp: stamp.timestamp,
+        lsn: stamp.end_lsn.0,
         seq,
         origin,
-        xid: info.xid,
+        xid: stamp.xid,
         part: None,
     });
 }

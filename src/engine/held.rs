@@ -1,5 +1,7 @@
 //! Held keys: under `on_error = "dead_letter"`, keys whose row cannot be rendered keep their last good value.
 
+use std::ops::ControlFlow;
+
 use crate::encode::RowError;
 use crate::lsn::EndLsn;
 use crate::state::{SpaceId, State};
@@ -41,6 +43,16 @@ impl Held {
 pub(super) fn lookup(t: &Transform, key: &[u8], state: &mut State) -> Result<Option<Held>, EngineError> {
     let OnError::DeadLetter { held, .. } = t.on_error else { return Ok(None) };
     Ok(state.get(held, key)?.and_then(Held::decode))
+}
+
+/// No key of the transform is held any longer, except those that are noted after this.
+pub(super) fn forget(t: &Transform, state: &State, changes: &mut Vec<HeldChange>) -> Result<(), EngineError> {
+    let OnError::DeadLetter { held: space, .. } = t.on_error else { return Ok(()) };
+    state.scan(space, b"", |key, _| {
+        changes.push(HeldChange { space, key: key.into(), held: None });
+        ControlFlow::Continue(())
+    })?;
+    Ok(())
 }
 
 /// The value of a dead-letter record. Names and codes, never values of the row.

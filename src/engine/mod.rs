@@ -13,6 +13,7 @@
 mod diff;
 mod error;
 mod held;
+mod inserts;
 mod net;
 pub mod reconcile;
 mod table;
@@ -31,17 +32,16 @@ pub use diff::{Counts, OnError, Transform};
 pub use error::EngineError;
 use net::Net;
 pub use table::{Identity, Table};
-use table::{RelationMap, Resolved};
+use table::{RelationMaps, Resolved};
 
 /// All tables and transforms of a bridge, and what the stream has said of their relations.
 pub struct Engine {
     pub tables: Vec<Table>,
     pub transforms: Vec<Transform>,
-    /// Root tables and leaf partitions by the oid that the stream uses.
-    by_oid: HashMap<Oid, usize>,
-    relations: HashMap<Oid, RelationMap>,
+    relations: RelationMaps,
     net: Net,
     diff: diff::Scratch,
+    inserts: inserts::Scratch,
     pub limits: SplitLimits,
     /// By table: inserts, updates, deletes, truncates that were applied.
     pub changes: Vec<[u64; 4]>,
@@ -85,26 +85,21 @@ pub enum Mode {
 
 impl Engine {
     pub fn new(tables: Vec<Table>, transforms: Vec<Transform>, limits: SplitLimits) -> Engine {
-        let mut by_oid = HashMap::new();
-        for (i, t) in tables.iter().enumerate() {
-            by_oid.insert(t.oid, i);
-            by_oid.extend(t.leaves.iter().map(|&leaf| (leaf, i)));
-        }
         Engine {
+            relations: RelationMaps::new(&tables),
             changes: vec![[0; 4]; tables.len()],
             tables,
             transforms,
-            by_oid,
-            relations: HashMap::new(),
             net: Net::default(),
             diff: diff::Scratch::default(),
+            inserts: inserts::Scratch::default(),
             limits,
         }
     }
 
     /// The stream begins anew: the server sends every Relation again.
     pub fn forget_relations(&mut self) {
-        self.relations.clear();
+        self.relations.forget();
     }
 
     /// Applies one committed transaction to the state and appends its records. On an error nothing of it is in the
@@ -119,12 +114,20 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let info = tx.info;
         self.diff.mark(out);
-        let result = self.apply_inner(tx, &info, mode, state, out, outlet);
-        self.net.clear();
-        if result.is_err() {
+        if !inserts::apply(self, tx, &info, mode, state, out) {
             self.diff.take_back(out);
+            let result = self.apply_inner(tx, &info, mode, state, out, outlet);
+            self.net.clear();
+            if result.is_err() {
+                self.diff.take_back(out);
+                return result;
+            }
         }
-        result
+        state.advance(info.end_lsn);
+        out.end_lsn = info.end_lsn;
+        out.commit_time = info.commit_time;
+        out.xid = info.xid;
+        Ok(())
     }
 
     fn apply_inner(
@@ -136,11 +139,14 @@ impl Engine {
         out: &mut OutputBatch,
         outlet: &mut dyn Outlet,
     ) -> Result<(), EngineError> {
-        let Engine { tables, relations, by_oid, net, changes, .. } = self;
+        let Engine { tables, relations, net, changes, .. } = self;
         tx.for_each(|change| -> Result<(), EngineError> {
-            let resolve = |oid: Oid| Resolved::find(oid, by_oid, relations, tables, info);
+            let resolve = |oid: Oid| Resolved::find(oid, relations, tables, info);
             match change {
-                Change::Relation(relation) => learn(&relation, by_oid, tables, relations),
+                Change::Relation(relation) => {
+                    learn(&relation, tables, relations);
+                    Ok(())
+                }
                 Change::Insert { relation, new } => match resolve(relation)? {
                     Some(r) => {
                         changes[r.index][0] += 1;
@@ -181,7 +187,10 @@ impl Engine {
         // early: a second reading would see its own parts.
         let mut alive = HashMap::new();
         for (i, t) in self.transforms.iter().enumerate().filter(|(_, t)| info.end_lsn > t.live_from) {
-            if emits && self.net.table(t.table).is_some_and(|n| n.truncated) {
+            // A replay that follows held keys finds the topic as it was left at its end. That is enough: nothing is emitted,
+            // and of a key that is held to the end the topic has the last good value.
+            let looks = emits || t.on_error != OnError::Halt;
+            if looks && self.net.table(t.table).is_some_and(|n| n.truncated) {
                 let mut keys = Vec::new();
                 outlet.live_keys(out, t, &mut |key, hash| keys.push((key.into(), hash)))?;
                 alive.insert(i, keys);
@@ -201,10 +210,6 @@ impl Engine {
         self.diff.finish(out);
         self.net.store(&self.tables, state);
         self.diff.store_held(state);
-        state.advance(info.end_lsn);
-        out.end_lsn = info.end_lsn;
-        out.commit_time = info.commit_time;
-        out.xid = info.xid;
         Ok(())
     }
 
@@ -218,16 +223,8 @@ impl Engine {
 }
 
 /// A Relation holds from here on; of relations that no transform reads nothing is kept.
-fn learn(
-    relation: &Relation,
-    by_oid: &HashMap<Oid, usize>,
-    tables: &[Table],
-    relations: &mut HashMap<Oid, RelationMap>,
-) -> Result<(), EngineError> {
-    if let Some(&table) = by_oid.get(&relation.oid) {
-        relations.insert(relation.oid, RelationMap::new(relation, table, &tables[table]));
-    }
-    Ok(())
+fn learn(relation: &Relation, tables: &[Table], relations: &mut RelationMaps) {
+    relations.learn(relation, tables);
 }
 
 /// An old tuple as it identifies a row.

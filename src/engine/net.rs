@@ -326,9 +326,7 @@ impl Net {
             let filled = row.iter().zip(values).map(|(c, old)| if *c == Cell::Unchanged { old } else { text(c) });
             image::write(filled, &mut self.image);
         }
-        if r.table.partitioned {
-            image::write([Some(r.leaf_text().as_bytes())], &mut self.image);
-        }
+        r.write_leaf(&mut self.image);
         Ok(())
     }
 

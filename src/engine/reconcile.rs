@@ -14,7 +14,7 @@ use crate::encode::{Rendered, body_of};
 use crate::record::{Origin, OutputBatch};
 use crate::state::{SpaceId, State};
 
-use super::diff::{key_of, key_text, push, render_image};
+use super::diff::{Stamp, key_of, key_text, push, render_image};
 use super::held::{self, Held, HeldChange};
 use super::net::KeyAndImage;
 use super::{Engine, EngineError, OnError};
@@ -59,6 +59,13 @@ pub fn upserts(
     let mut summary = Summary::default();
     let mut from: Vec<u8> = Vec::new();
     let mut rendered = Rendered::default();
+    let stamp = Stamp::new(info);
+    // Held keys are found again; what stays behind of others would be taken for what the topic holds.
+    let mut stale = Vec::new();
+    held::forget(&engine.transforms[task.transform], state, &mut stale)?;
+    for h in stale {
+        state.put(h.space, h.key, None);
+    }
     loop {
         let mut rows: Vec<KeyAndImage> = Vec::with_capacity(CHUNK_ROWS);
         state.scan(task.rows, &from, |key, image| {
@@ -74,7 +81,7 @@ pub fn upserts(
         let mut held: Vec<HeldChange> = Vec::new();
         for (_, image) in &rows {
             summary.roots += 1;
-            one(engine, task, info, seq, image, &mut rendered, state, out, &mut seen, &mut held, &mut summary)?;
+            one(engine, task, &stamp, seq, image, &mut rendered, state, out, &mut seen, &mut held, &mut summary)?;
         }
         if let Some(live) = task.live {
             state.remove_direct(live, seen.iter().map(|k| &k[..]))?;
@@ -93,7 +100,7 @@ pub fn upserts(
 fn one(
     engine: &mut Engine,
     task: Task,
-    info: &CommitInfo,
+    stamp: &Stamp,
     seq: &mut u64,
     image: &[u8],
     rendered: &mut Rendered,
@@ -113,7 +120,7 @@ fn one(
         key_of(t, table, Some(image), rendered)?.map_err(|source| EngineError::Row {
             transform: t.name.clone(),
             key: "?".into(),
-            lsn: info.end_lsn,
+            lsn: stamp.end_lsn,
             source,
         })?;
     }
@@ -128,7 +135,7 @@ fn one(
     match rendering {
         Ok(_) if alive == Some(xxh3_128(body_of(&rendered.value))) => summary.unchanged += 1,
         Ok(_) => {
-            push(out, t.topic, t.partitions, key, Some(&rendered.value), info, *seq, Origin::Reconcile);
+            push(out, t.topic, t.partitions, key, Some(&rendered.value), stamp, *seq, Origin::Reconcile);
             *seq += 1;
             summary.upserts += 1;
         }
@@ -136,12 +143,12 @@ fn one(
             t.counts.failed(&e);
             let OnError::DeadLetter { topic, partitions, held } = t.on_error else {
                 let key = key_text(t, key);
-                return Err(EngineError::Row { transform: t.name.clone(), key, lsn: info.end_lsn, source: e });
+                return Err(EngineError::Row { transform: t.name.clone(), key, lsn: stamp.end_lsn, source: e });
             };
             t.counts.held_changes += 1;
             summary.held += 1;
-            let letter = held::letter(&t.name, &e, info.end_lsn, *seq);
-            push(out, topic, partitions, key, Some(letter.as_bytes()), info, *seq, Origin::Reconcile);
+            let letter = held::letter(&t.name, &e, stamp.end_lsn, *seq);
+            push(out, topic, partitions, key, Some(letter.as_bytes()), stamp, *seq, Origin::Reconcile);
             *seq += 1;
             held_changes.push(HeldChange { space: held, key: key[..].into(), held: Some(Held { last_good: alive }) });
         }
@@ -174,6 +181,7 @@ pub fn tombstones(
     let Some(live) = task.live else { return Ok(0) };
     let mut from: Vec<u8> = Vec::new();
     let mut done = 0;
+    let stamp = Stamp::new(info);
     loop {
         let mut keys: Vec<Box<[u8]>> = Vec::with_capacity(CHUNK_ROWS);
         state.scan(live, &from, |key, _| {
@@ -186,7 +194,7 @@ pub fn tombstones(
         from.push(0);
         let t = &engine.transforms[task.transform];
         for key in &keys {
-            push(out, t.topic, t.partitions, key, None, info, *seq, Origin::Reconcile);
+            push(out, t.topic, t.partitions, key, None, &stamp, *seq, Origin::Reconcile);
             *seq += 1;
             done += 1;
         }

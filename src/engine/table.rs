@@ -1,13 +1,14 @@
 //! A table as the engine sees it, and how the stream's tuples become rows of it.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::catalogue::{Oid, QualifiedName};
 use crate::change::CommitInfo;
 use crate::lsn::EndLsn;
 use crate::relation::{self, Relation};
 use crate::row::{Cell, Tuple};
-use crate::state::SpaceId;
+use crate::state::{SpaceId, image};
 use crate::transform::UsedColumn;
 
 use super::EngineError;
@@ -44,8 +45,7 @@ pub enum Identity {
 }
 
 /// Where a table's columns stand in the tuples of one relation.
-pub(super) struct RelationMap {
-    table: usize,
+struct RelationMap {
     /// For each table column its place in the tuple.
     places: Result<Vec<u16>, Drift>,
 }
@@ -58,7 +58,7 @@ pub struct Drift {
 }
 
 impl RelationMap {
-    pub fn new(relation: &Relation, table: usize, t: &Table) -> RelationMap {
+    fn new(relation: &Relation, t: &Table) -> RelationMap {
         let place = |c: &UsedColumn| {
             let found = relation.columns.iter().position(|r| r.name == c.name);
             found.map(|i| i as u16).ok_or_else(|| Drift { column: c.name.clone(), what: "is gone" })
@@ -82,7 +82,48 @@ impl RelationMap {
                 places = Err(Drift { column, what: "is no longer part of the replica identity" });
             }
         }
-        RelationMap { table, places }
+        RelationMap { places }
+    }
+}
+
+/// What the stream has said of its relations, by the oid that it uses: a root table's or a leaf partition's.
+pub(super) struct RelationMaps {
+    by_oid: HashMap<Oid, (usize, Option<RelationMap>), BuildHasherDefault<OidHasher>>,
+}
+
+impl RelationMaps {
+    pub fn new(tables: &[Table]) -> RelationMaps {
+        let named = |(i, t): (usize, &Table)| {
+            t.leaves.iter().copied().chain([t.oid]).map(move |oid| (oid, (i, None))).collect::<Vec<_>>()
+        };
+        RelationMaps { by_oid: tables.iter().enumerate().flat_map(named).collect() }
+    }
+
+    /// A Relation holds from here on; of relations that no transform reads nothing is kept.
+    pub fn learn(&mut self, relation: &Relation, tables: &[Table]) {
+        if let Some((table, map)) = self.by_oid.get_mut(&relation.oid) {
+            *map = Some(RelationMap::new(relation, &tables[*table]));
+        }
+    }
+
+    pub fn forget(&mut self) {
+        self.by_oid.values_mut().for_each(|(_, map)| *map = None);
+    }
+}
+
+/// Oids are given out one after the other: a multiplication spreads them. They are the server's, not an attacker's.
+#[derive(Default)]
+pub(super) struct OidHasher(u64);
+
+impl Hasher for OidHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|b| self.write_u32(u32::from(*b)));
+    }
+    fn write_u32(&mut self, oid: u32) {
+        self.0 = (self.0 ^ u64::from(oid)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
@@ -98,18 +139,17 @@ impl<'e> Resolved<'e> {
     /// `None`: no transform reads this relation, or the table's rows of this transaction are in the state already.
     pub fn find(
         oid: Oid,
-        by_oid: &HashMap<Oid, usize>,
-        relations: &'e HashMap<Oid, RelationMap>,
+        relations: &'e RelationMaps,
         tables: &'e [Table],
         info: &CommitInfo,
     ) -> Result<Option<Resolved<'e>>, EngineError> {
-        let Some(&index) = by_oid.get(&oid) else { return Ok(None) };
+        let Some((index, map)) = relations.by_oid.get(&oid) else { return Ok(None) };
+        let index = *index;
         let table = &tables[index];
         if info.end_lsn <= table.loaded_at {
             return Ok(None);
         }
-        let map = relations.get(&oid).ok_or(EngineError::UnknownRelation { oid, lsn: info.end_lsn })?;
-        debug_assert_eq!(map.table, index);
+        let map = map.as_ref().ok_or(EngineError::UnknownRelation { oid, lsn: info.end_lsn })?;
         match &map.places {
             Ok(places) => Ok(Some(Resolved { index, table, oid, places })),
             Err(drift) => Err(EngineError::Drift {
@@ -124,6 +164,45 @@ impl<'e> Resolved<'e> {
     /// How an image names the leaf.
     pub fn leaf_text(&self) -> String {
         self.oid.to_string()
+    }
+
+    /// What stands behind the columns in an image of a partitioned table.
+    pub fn write_leaf(&self, image: &mut Vec<u8>) {
+        if self.table.partitioned {
+            image::write([Some(self.leaf_text().as_bytes())], image);
+        }
+    }
+
+    /// The used columns of a whole tuple, in the table's order. False: a value is missing.
+    pub fn whole_values<'a>(&self, tuple: &Tuple<'a>, values: &mut Vec<Option<&'a [u8]>>) -> bool {
+        let mut whole = true;
+        let mut value = |cell| match cell {
+            Cell::Text(t) => Some(t),
+            Cell::Null => None,
+            Cell::Unchanged => {
+                whole = false;
+                None
+            }
+        };
+        values.clear();
+        let in_order = self.places.iter().enumerate().all(|(i, &p)| i == p as usize);
+        if in_order {
+            values.extend(tuple.cells().take(self.places.len()).map(value));
+            return whole && values.len() == self.places.len();
+        }
+        // Each column by its place: tuples with holes or in another order are the fewer ones.
+        let mut cells = tuple.cells().enumerate().peekable();
+        let ascending = self.places.is_sorted();
+        for &p in self.places {
+            if !ascending {
+                cells = tuple.cells().enumerate().peekable();
+            }
+            match cells.find(|(i, _)| *i == p as usize) {
+                Some((_, cell)) => values.push(value(cell)),
+                None => return false,
+            }
+        }
+        whole
     }
 
     /// The used columns of a tuple, in the table's order. `cells` is the buffer that all of the tuple is read into.

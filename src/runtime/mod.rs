@@ -11,9 +11,12 @@ pub mod decide;
 pub mod failure;
 mod fingerprint;
 mod fuse;
+#[cfg(test)]
+mod golden;
 mod idle;
 mod link;
 mod load;
+mod measure;
 pub mod options;
 mod pipeline;
 pub mod preview;

@@ -30,6 +30,7 @@ use super::fuse::Fuse;
 use super::idle::IdlePolicy;
 use super::link::Link;
 use super::load::{self, Loaded};
+use super::measure;
 use super::pipeline::{Ended, Limits, Pipeline, read_cursor};
 use super::project::{self, Project};
 use super::reconcile::{Barrier, TopicTask};
@@ -218,7 +219,11 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
         shared.transform_is(&d.file.name, is);
     }
     let (answers_in, answers) = mpsc::channel();
-    let emitter = Emitter::start(kafka, move |answer| drop(answers_in.send(answer)))?;
+    let answer = move |answer| drop(answers_in.send(answer));
+    let emitter = match measure::discards() {
+        false => Emitter::start(kafka, answer)?,
+        true => Emitter::discard(emit_options.topics.len(), emit_options.queue_bytes, answer)?,
+    };
     let committed = (!decision.rebase && at > EndLsn::ZERO).then_some(committed);
     let link = Link::new(emitter, answers, Arc::clone(&shared), committed);
     let seq = match &progress {
@@ -321,8 +326,11 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
     shared.metrics.slot_held(false);
     let ended = ended?;
     shared.is(BridgeState::Draining);
-    pipeline.shut_down()?;
+    measure::report(pipeline.state);
+    pipeline.drain()?;
+    // The slot hears the last position before anything else can take its time.
     stream.stop();
+    pipeline.finish();
     Ok(ended)
 }
 
