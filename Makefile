@@ -8,8 +8,9 @@ test:
 	@dev/test $(ARGS)
 
 # ARGS="--duration 30s"
-demo: install
-	cargo run --locked --features demo -- demo $(ARGS)
+demo:
+	@dev/install demo
+	@cargo run --locked --features demo -- demo $(ARGS)
 
 bench: install
 	@dev/bench $(ARGS)

@@ -1,7 +1,8 @@
 //! Places where a test ends the process, one on each arrow of the journey.
 //!
-//! `PGSPINE_FAILPOINT=name:3` kills the process with SIGKILL at the third passage of `name`. `PGSPINE_HANG=name:/a/file`
-//! holds whoever passes `name` for as long as the file is there. Compiled to nothing without the feature `failpoints`.
+//! `PGSPINE_FAILPOINT=name:3` kills the process with SIGKILL at the third passage of `name`; with
+//! `PGSPINE_FAILPOINT_SIGNAL=STOP` it stops there until it gets a SIGCONT. `PGSPINE_HANG=name:/a/file` holds whoever
+//! passes `name` for as long as the file is there. Compiled to nothing without the feature `failpoints`.
 
 /// The process may end here.
 #[inline(always)]
@@ -38,9 +39,13 @@ mod armed {
             && p.name == name
             && p.left.fetch_sub(1, Ordering::SeqCst) == 1
         {
-            eprintln!("failpoint {name}: killed");
+            let (signal, word) = match std::env::var("PGSPINE_FAILPOINT_SIGNAL").as_deref() {
+                Ok("STOP") => (libc::SIGSTOP, "stopped"),
+                _ => (libc::SIGKILL, "killed"),
+            };
+            eprintln!("failpoint {name}: {word}");
             // SAFETY: kill and getpid take no pointers.
-            unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+            unsafe { libc::kill(libc::getpid(), signal) };
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -83,6 +84,10 @@ pub fn bridge(config: Config, shared: Arc<Shared>, run: &args::Run) -> Bridge {
     }
 }
 
+/// From SIGTERM to the end, whatever is under way: calls into librdkafka, the registry or PostgreSQL can take longer
+/// when their servers are away. Leaving in the middle of them is safe, as being killed there is.
+const LONGEST_END: Duration = Duration::from_secs(7);
+
 /// SIGTERM and SIGINT ask for the end; a second one is not waited for.
 fn on_signals(shared: &Arc<Shared>) -> std::io::Result<()> {
     use signal_hook::consts::{SIGINT, SIGTERM};
@@ -92,13 +97,38 @@ fn on_signals(shared: &Arc<Shared>) -> std::io::Result<()> {
         for signal in signals.forever() {
             if shared.shutdown() {
                 tracing::warn!(signal, "ending at once");
-                std::process::exit(128 + signal);
+                leave(128 + signal);
             }
             tracing::info!(signal, "shutting down");
             shared.shut_down();
+            if std::thread::Builder::new().name("deadline".into()).spawn(deadline).is_err() {
+                leave(0);
+            }
         }
     };
     std::thread::Builder::new().name("signals".into()).spawn(body).map(drop)
+}
+
+fn deadline() {
+    let end = Instant::now() + LONGEST_END;
+    while let Some(left) = end.checked_duration_since(Instant::now()) {
+        // Nobody unparks: the end of the process ends this thread.
+        std::thread::park_timeout(left);
+    }
+    tracing::warn!(
+        seconds = LONGEST_END.as_secs(),
+        "a call to a server has not come back: leaving as it is, the next start goes on"
+    );
+    leave(0);
+}
+
+/// Ends the process without the libraries' exit handlers: other threads are still in these libraries.
+fn leave(code: i32) -> ! {
+    use std::io::Write;
+    // The end does not wait for a reader of our output.
+    let _ = std::io::stdout().flush();
+    // SAFETY: takes a number, and does not come back.
+    unsafe { libc::_exit(code) }
 }
 
 fn handler(shared: Arc<Shared>, log: LogLevel, config: &Config) -> Handler {

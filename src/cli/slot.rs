@@ -68,7 +68,7 @@ fn confirmed_by_hand(args: &Args, name: &str) -> bool {
         print_findings(args, &[Diagnostic::error(codes::NOT_CONFIRMED, message).help("say --yes if it is meant")]);
         return false;
     }
-    super::print(&format!("type the slot's name to drop it: "));
+    super::print("type the slot's name to drop it: ");
     let _ = std::io::stdout().flush();
     let mut line = String::new();
     let typed = stdin.lock().read_line(&mut line).is_ok() && line.trim() == name;

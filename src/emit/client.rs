@@ -86,7 +86,13 @@ pub(super) fn reader(options: &Options, isolation: Isolation) -> Result<Reader, 
                 Isolation::Uncommitted => "read_uncommitted",
             },
         );
-    for (name, value) in [("queued.max.messages.kbytes", "16384"), ("fetch.queue.backoff.ms", "5")] {
+    for (name, value) in [
+        ("queued.max.messages.kbytes", "16384"),
+        ("fetch.queue.backoff.ms", "5"),
+        // A read ends at a known end; behind the last record lie only markers, and the broker would wait half a second
+        // for more before it says so.
+        ("fetch.wait.max.ms", "10"),
+    ] {
         if !options.properties.contains_key(name) {
             config.set(name, value);
         }

@@ -1,5 +1,7 @@
 //! Held keys: under `on_error = "dead_letter"`, keys whose row cannot be rendered keep their last good value.
 
+use std::ops::ControlFlow;
+
 use crate::encode::RowError;
 use crate::lsn::EndLsn;
 use crate::state::{SpaceId, State};
@@ -43,9 +45,19 @@ pub(super) fn lookup(t: &Transform, key: &[u8], state: &mut State) -> Result<Opt
     Ok(state.get(held, key)?.and_then(Held::decode))
 }
 
-/// The value of a dead-letter record. Names and codes, never values of the row.
-pub(super) fn letter(transform: &str, e: &RowError, lsn: EndLsn, seq: u64) -> String {
-    serde_json::json!({
+/// No key of the transform is held any longer, except those that are noted after this.
+pub(super) fn forget(t: &Transform, state: &State, changes: &mut Vec<HeldChange>) -> Result<(), EngineError> {
+    let OnError::DeadLetter { held: space, .. } = t.on_error else { return Ok(()) };
+    state.scan(space, b"", |key, _| {
+        changes.push(HeldChange { space, key: key.into(), held: None });
+        ControlFlow::Continue(())
+    })?;
+    Ok(())
+}
+
+/// The value of a dead-letter record: names and codes; values of the row only where the configuration asks for them.
+pub(super) fn letter(transform: &str, e: &RowError, lsn: EndLsn, seq: u64, row: Option<serde_json::Value>) -> String {
+    let mut letter = serde_json::json!({
         "version": 1,
         "transform": transform,
         "code": e.code.to_string(),
@@ -53,8 +65,11 @@ pub(super) fn letter(transform: &str, e: &RowError, lsn: EndLsn, seq: u64) -> St
         "lsn": lsn.to_string(),
         "seq": seq,
         "message": e.message,
-    })
-    .to_string()
+    });
+    if let Some(row) = row {
+        letter["row"] = row;
+    }
+    letter.to_string()
 }
 
 #[cfg(test)]

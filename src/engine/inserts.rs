@@ -26,6 +26,9 @@ impl From<AssembleError> for Unusual {
     }
 }
 
+/// A row for the state: its space, key and image.
+type Stored = (SpaceId, Box<[u8]>, Box<[u8]>);
+
 #[derive(Default)]
 pub(super) struct Scratch {
     rendered: Rendered,
@@ -33,7 +36,7 @@ pub(super) struct Scratch {
     image: Vec<u8>,
     /// Of topic keys and of identities: two that are equal may be the same key twice.
     hashes: Vec<u64>,
-    stored: Vec<(SpaceId, Box<[u8]>, Box<[u8]>)>,
+    stored: Vec<Stored>,
     /// By transform.
     evaluated: Vec<u64>,
     /// By table.

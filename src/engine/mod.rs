@@ -187,7 +187,10 @@ impl Engine {
         // early: a second reading would see its own parts.
         let mut alive = HashMap::new();
         for (i, t) in self.transforms.iter().enumerate().filter(|(_, t)| info.end_lsn > t.live_from) {
-            if emits && self.net.table(t.table).is_some_and(|n| n.truncated) {
+            // A replay that follows held keys finds the topic as it was left at its end. That is enough: nothing is emitted,
+            // and of a key that is held to the end the topic has the last good value.
+            let looks = emits || t.on_error != OnError::Halt;
+            if looks && self.net.table(t.table).is_some_and(|n| n.truncated) {
                 let mut keys = Vec::new();
                 outlet.live_keys(out, t, &mut |key, hash| keys.push((key.into(), hash)))?;
                 alive.insert(i, keys);

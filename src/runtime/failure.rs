@@ -224,7 +224,10 @@ impl Failure {
 
 fn capture_verdict(e: &capture::Error) -> Verdict {
     match e {
-        capture::Error::SlotLost { .. } => Verdict::Retry,
+        // The next start looks at the slot, and calls it a gap.
+        capture::Error::SlotLost { .. } | capture::Error::SlotMissing { .. } => Verdict::Retry,
+        // The same of a publication that was dropped under the stream: 42704 is undefined_object.
+        capture::Error::Server(e) if e.sqlstate == "42704" => Verdict::Retry,
         e if e.is_transient() => Verdict::Retry,
         _ => Verdict::Stop(Exit::Configuration),
     }

@@ -56,13 +56,14 @@ pub fn changed(progress: &Value, kept: Option<&Value>, now: &Fingerprints) -> Ch
             }
             changed.messages.push(finding.diagnostic.message);
         }
-        // Columns that are used for the first time: WAL from before may not have them, for no transform of the table.
         for t in &now.tables {
-            let before = whole.tables.iter().find(|b| (&b.schema, &b.name) == (&t.schema, &t.name));
-            if let Some((before, found)) = before.and_then(|b| b.found.as_ref()).zip(t.found.as_ref())
-                && found.columns.keys().any(|c| !before.columns.contains_key(c))
-            {
-                changed.tables.insert(QualifiedName::new(&t.schema, &t.name).to_string());
+            let before = whole.tables.iter().find(|w| (&w.schema, &w.name) == (&t.schema, &t.name));
+            let Some((before, now)) = before.and_then(|b| b.found.as_ref()).zip(t.found.as_ref()) else { continue };
+            // WAL from before may not have them, for none of the transforms on the table.
+            if let Some(column) = now.columns.keys().find(|c| !before.columns.contains_key(*c)) {
+                let name = QualifiedName::new(&t.schema, &t.name).to_string();
+                changed.messages.push(format!("column {column} of {name} is used for the first time"));
+                changed.tables.insert(name);
             }
         }
         return changed;

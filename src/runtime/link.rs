@@ -88,7 +88,11 @@ impl Link {
     /// Waits for one answer, for a bounded time.
     pub fn wait(&mut self) -> Result<(), Failure> {
         self.shared.beat();
-        match self.answers.recv_timeout(Duration::from_secs(1)) {
+        self.wait_for(Duration::from_secs(1))
+    }
+
+    fn wait_for(&mut self, limit: Duration) -> Result<(), Failure> {
+        match self.answers.recv_timeout(limit) {
             Ok(answer) => self.note(answer),
             Err(RecvTimeoutError::Timeout) => Ok(()),
             Err(RecvTimeoutError::Disconnected) => Err(Failure::EmitterGone),
@@ -103,9 +107,25 @@ impl Link {
         Ok(())
     }
 
-    /// Ends the emitter; everything sent has been answered (`drain`).
+    /// The same for a limited time; says whether all is committed.
+    pub fn drain_for(&mut self, limit: Duration) -> Result<bool, Failure> {
+        let end = Instant::now() + limit;
+        while self.in_flight > 0 {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            self.wait_for(left)?;
+        }
+        Ok(true)
+    }
+
+    /// Ends the emitter. What was not answered (`drain`) is left: the next take-over ends its transaction.
     pub fn finish(self) {
-        self.emitter.finish();
+        match self.in_flight {
+            0 => self.emitter.finish(),
+            _ => self.emitter.abandon(),
+        }
     }
 
     fn note(&mut self, answer: Answer) -> Result<(), Failure> {

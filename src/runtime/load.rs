@@ -1,5 +1,7 @@
 //! Loads: tables' rows under one snapshot, into spaces of the state.
 
+use std::time::{Duration, Instant};
+
 use crate::capture::snapshot::{Limits, LoadTable, Loader};
 use crate::capture::{self, publication};
 use crate::lsn::EndLsn;
@@ -36,7 +38,8 @@ pub fn run(
             text
         })
     };
-    let begun = Loader::begin(options, wanted, Limits::default(), publish, &mut |blockers| tell(blockers));
+    let mut told = Vec::new();
+    let begun = Loader::begin(options, wanted, Limits::default(), publish, &mut |blockers| tell(blockers, &mut told));
     let mut loader = match (begun, failure) {
         (_, Some(f)) => return Err(f),
         (begun, None) => begun?,
@@ -135,8 +138,16 @@ fn copy(
     Ok(())
 }
 
-fn tell(blockers: &[publication::Blocker]) {
+/// How often a transaction that is waited for is named again.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+
+fn tell(blockers: &[publication::Blocker], told: &mut Vec<(Option<u32>, Option<String>, Instant)>) {
     for b in blockers {
+        match told.iter_mut().find(|(pid, prepared, _)| (*pid, prepared as &_) == (b.pid, &b.prepared)) {
+            Some((_, _, at)) if at.elapsed() < TELL_EVERY => continue,
+            Some((_, _, at)) => *at = Instant::now(),
+            None => told.push((b.pid, b.prepared.clone(), Instant::now())),
+        }
         tracing::warn!(
             pid = b.pid,
             prepared = b.prepared,

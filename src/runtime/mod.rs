@@ -11,6 +11,8 @@ pub mod decide;
 pub mod failure;
 mod fingerprint;
 mod fuse;
+#[cfg(test)]
+mod golden;
 mod idle;
 mod link;
 mod load;

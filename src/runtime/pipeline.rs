@@ -77,6 +77,8 @@ const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
 /// How often counters become metrics.
 const PUBLISH_EVERY: Duration = Duration::from_secs(1);
+/// How long the end waits for Kafka: a part of the ten seconds in which the process has to be gone.
+const DRAIN: Duration = Duration::from_secs(4);
 
 /// How long a wait for the stream lasts when nothing is in flight; answers are looked at in between.
 const LOOK_AROUND: Duration = Duration::from_millis(20);
@@ -295,15 +297,24 @@ impl Pipeline<'_> {
         Ok(())
     }
 
-    /// SIGTERM: what is here goes out, is committed, is durable, is told to the slot.
-    pub fn shut_down(mut self) -> Result<(), Failure> {
+    /// SIGTERM: what is here goes out, is committed, is durable, is told to the slot. Where Kafka takes its time, what
+    /// is committed by then counts, and the rest comes again with the next start.
+    pub fn drain(&mut self) -> Result<(), Failure> {
         if self.out.end_lsn > self.link.sent() || !self.out.records.is_empty() || !self.edits.is_empty() {
             self.link.send(&mut self.out, &mut self.edits, false)?;
         }
-        self.link.drain()?;
-        self.flush_state()?;
+        if !self.link.drain_for(DRAIN)? {
+            tracing::warn!(
+                limit_s = DRAIN.as_secs(),
+                "Kafka has not committed in time: the next start goes on from what it has"
+            );
+        }
+        self.flush_state()
+    }
+
+    /// The end of the emitter.
+    pub fn finish(self) {
         self.link.finish();
-        Ok(())
     }
 }
 

@@ -327,8 +327,10 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
     let ended = ended?;
     shared.is(BridgeState::Draining);
     measure::report(pipeline.state);
-    pipeline.shut_down()?;
+    pipeline.drain()?;
+    // The slot hears the last position before anything else can take its time.
     stream.stop();
+    pipeline.finish();
     Ok(ended)
 }
 
@@ -596,6 +598,10 @@ fn build_engine(
             partitions: found[i].partitions,
             live_from: if decision.reconcile[i].is_some() { barrier } else { EndLsn::ZERO },
             on_error,
+            dead_letter_columns: config
+                .topic_override(&d.file.header.topic)
+                .filter(|o| o.dead_letter_rows)
+                .map(|_| d.plan.sources[0].columns.iter().map(|c| c.name.clone()).collect()),
             ..d.for_engine(i, (table, &tables[table]), context)
         });
     }

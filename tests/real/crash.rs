@@ -12,7 +12,7 @@ pub struct Shop {
     pub oracle: Oracle,
     pub project: Project,
     pub database: Database,
-    random: fastrand::Rng,
+    pub random: fastrand::Rng,
     next_id: i64,
 }
 
@@ -80,7 +80,7 @@ impl Shop {
             assert!(Instant::now() < end, "worked for {limit:?}");
             self.transaction();
             // The load of a modest application, or the comparison has too much to do.
-            std::thread::park_timeout(Duration::from_millis(5));
+            std::thread::park_timeout(Duration::from_millis(20));
         }
     }
 
@@ -137,6 +137,19 @@ impl Shop {
         assert_eq!(code, 0, "{}", process.log());
     }
 
+    /// Waits until the first load is over and the stream has taken a commit.
+    pub fn wait_streaming(&mut self, process: &mut Process) {
+        self.wait_reconciled(process, self.oracle.views.len());
+    }
+
+    /// The same where not every topic needs it: the stream itself is enough for a table with REPLICA IDENTITY FULL.
+    pub fn wait_reconciled(&mut self, process: &mut Process, topics: usize) {
+        let limit = Duration::from_secs(60);
+        process.until_log("the load", limit, |log| log.matches("reconcile done").count() >= topics);
+        self.work(1);
+        self.wait_confirmed(process, limit);
+    }
+
     /// Waits until the slot is past the last commit: then Kafka and the state are, too.
     pub fn wait_confirmed(&self, process: &mut Process, limit: Duration) {
         let mut client = self.database.client();
@@ -144,10 +157,10 @@ impl Shop {
     }
 }
 
-/// Of the only slot of this database.
+/// Of the bridge's own slot: a load has another one beside it for a while.
 pub fn confirmed(client: &mut postgres::Client) -> u64 {
-    let sql =
-        "SELECT (confirmed_flush_lsn - '0/0')::text FROM pg_replication_slots WHERE database = current_database()";
+    let sql = "SELECT (confirmed_flush_lsn - '0/0')::text FROM pg_replication_slots \
+               WHERE database = current_database() AND NOT temporary";
     let row = client.query_opt(sql, &[]).expect("PostgreSQL answers");
     row.and_then(|r| r.get::<_, Option<String>>(0)).map_or(0, |t| t.parse().expect("a number"))
 }

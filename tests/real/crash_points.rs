@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
-use crate::crash::Shop;
+use crate::crash::{Shop, is_killed};
 
 /// Killed at the `nth` passage of the point under a small workload, then started again.
 fn check(point: &str, nth: u32) {
-    let mut shop = Shop::new(point, 40, "");
+    check_with(point, nth, 40);
+}
+
+fn check_with(point: &str, nth: u32, rows: i64) {
+    let mut shop = Shop::new(point, rows, "");
     let mut process = shop.project.spawn(&["run"], &[("PGSPINE_FAILPOINT", &format!("{point}:{nth}"))]);
     let killed = shop.work_until(Duration::from_secs(60), || process.ended());
-    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&killed), Some(libc::SIGKILL), "{}", process.log());
+    assert!(is_killed(killed), "{}", process.log());
     assert!(process.log().contains(&format!("failpoint {point}: killed")), "{}", process.log());
     shop.work(5);
     shop.catch_up();
@@ -50,5 +54,10 @@ points! {
     the_topic_is_read_back: "read_back", 1;
     the_second_topic_is_read_back: "read_back", 2;
     the_first_step_of_a_reconcile: "reconcile_step", 1;
-    within_a_reconcile: "reconcile_step", 3;
+}
+
+/// A step is 4096 rows.
+#[test]
+fn within_a_reconcile() {
+    check_with("reconcile_step", 3, 10_000);
 }

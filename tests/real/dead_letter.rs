@@ -219,7 +219,7 @@ fn a_bad_row_in_the_first_load_halts_and_passes_once_it_is_repaired() {
 
 #[test]
 fn every_kind_of_value_that_does_not_fit_is_held() {
-    let schema = "CREATE TYPE mood AS ENUM ('sad', 'ok', 'glad');
+    let schema = "CREATE TYPE mood AS ENUM ('sad', 'ok');
         CREATE TABLE v (id int PRIMARY KEY, n numeric, t timestamptz, e mood, w text, big text);
         INSERT INTO v VALUES (1, 1.5, '2024-01-01 00:00:00+00', 'ok', 'a', 'short')";
     let mut s = Scene::new("kinds", schema, "");
@@ -243,6 +243,8 @@ fn every_kind_of_value_that_does_not_fit_is_held() {
     );
     s.start(&[]);
     s.sync();
+    // What the contract lacks at the start is refused there.
+    s.client.batch_execute("ALTER TYPE mood ADD VALUE 'glad'").unwrap();
     let bad = [
         ("n", "n = 'NaN'"),
         ("n", "n = 123456.78"),
@@ -260,7 +262,11 @@ fn every_kind_of_value_that_does_not_fit_is_held() {
     for name in ["n", "t", "e", "w", "big"] {
         let letters = s.letters(name);
         let wanted = bad.iter().filter(|(n, _)| *n == name).count();
-        assert_eq!(letters.len(), wanted, "{name}: {letters:?}");
+        // Said again only when something else is wrong, not with every change of the row.
+        assert!((1..=wanted).contains(&letters.len()), "{name}: {letters:?}");
+        let mut said: Vec<String> = letters.iter().map(|(_, l)| format!("{} {}", l["code"], l["message"])).collect();
+        said.dedup();
+        assert_eq!(said.len(), letters.len(), "{name}: {said:?}");
         for (_, l) in &letters {
             assert!(l["code"].as_str().is_some_and(|c| c.starts_with("PGS")), "{l}");
             assert!(name == "big" || l["path"] == name, "{l}");
@@ -268,7 +274,7 @@ fn every_kind_of_value_that_does_not_fit_is_held() {
         assert_eq!(s.count(name), 1, "{name}");
     }
     let status = s.status().expect("it runs");
-    assert_eq!(status["transforms"]["n"]["dead_letters"], 3);
+    assert_eq!(status["transforms"]["n"]["dead_letters"], s.letters("n").len());
     s.go("UPDATE v SET n = 2, t = '2025-01-01 00:00:00+00', e = 'sad', w = 'b', big = 'fits'");
     s.drained();
     for name in ["n", "t", "e", "w", "big"] {

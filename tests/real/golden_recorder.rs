@@ -231,13 +231,13 @@ fn record(server: &str, scene: &Scene) -> Vec<Vec<u8>> {
     until(&stream, end)
 }
 
-fn current_lsn(sql: &mut Connection) -> Lsn {
+pub fn current_lsn(sql: &mut Connection) -> Lsn {
     // Asynchronous commit leaves the last record unflushed; the walsender sends flushed WAL only.
     sql.query("SELECT pg_current_wal_insert_lsn() AS l").unwrap().single().unwrap().parse("l").unwrap()
 }
 
 /// Payloads up to the keepalive that says: everything before `end` has been sent.
-fn until(stream: &Stream, end: Lsn) -> Vec<Vec<u8>> {
+pub fn until(stream: &Stream, end: Lsn) -> Vec<Vec<u8>> {
     let (mut out, deadline) = (Vec::new(), Instant::now() + Duration::from_secs(30));
     loop {
         assert!(Instant::now() < deadline, "the stream did not reach {end}");

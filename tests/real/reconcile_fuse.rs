@@ -106,7 +106,7 @@ fn another_database_writes_nothing_without_its_words() {
     s.refused(&["--approve", "source:1"], 2, &["PGS8003"]);
     let log = s.refused(&["--approve", &source], 2, &["PGS8004", "100 tombstones over 200"]);
     let tombstones = word(&log, "tombstones:");
-    assert_eq!(s.count("item"), 201, "the row that differs, and no tombstone");
+    assert!(crate::support::read_topic(&s.topic("item")).iter().all(|r| r.value.is_some()), "not one tombstone");
     s.client = client;
     s.start(&["--approve", &source, "--approve", &tombstones]);
     s.client.batch_execute("UPDATE item SET a = 'and on' WHERE id = 2").unwrap();

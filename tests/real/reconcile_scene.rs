@@ -67,6 +67,12 @@ pub struct Scene {
 impl Drop for Scene {
     fn drop(&mut self) {
         self.process = None;
+        // One that is left behind would hold up every slot of the server.
+        let _ = self.client.batch_execute("ROLLBACK");
+        let left = self.client.query("SELECT gid FROM pg_prepared_xacts WHERE database = current_database()", &[]);
+        for row in left.unwrap_or_default() {
+            let _ = self.client.batch_execute(&format!("ROLLBACK PREPARED '{}'", row.get::<_, String>(0)));
+        }
         let mut topics: Vec<String> = Vec::new();
         for p in &self.published {
             topics.extend([p.topic.clone(), format!("{}.dead-letter", p.topic)]);
@@ -338,18 +344,15 @@ impl Scene {
                 .expect("the value's schema reads it")
         };
         let mut keys: BTreeMap<u32, Schema> = BTreeMap::new();
-        let mut heard: Vec<Heard> = Vec::new();
-        let mut newest: BTreeMap<i32, (u64, u64)> = BTreeMap::new();
+        let mut heard: Vec<((u32, u64, u64), Heard)> = Vec::new();
+        let mut newest: BTreeMap<i32, (u32, u64, u64)> = BTreeMap::new();
         for r in read_topic(&p.topic) {
             let lsn = r.headers.get("pgspine-lsn").map_or(0, |l| l.parse::<Lsn>().expect("an LSN").0);
             let seq = r.headers.get("pgspine-seq").map_or(0, |s| s.parse().expect("a number"));
-            let before = newest.insert(r.partition, (lsn, seq));
-            assert!(
-                before.is_none_or(|b| b < (lsn, seq)) || lsn == 0,
-                "{}: {before:?} before {:?}",
-                p.topic,
-                (lsn, seq)
-            );
+            let epoch = r.headers.get("pgspine-epoch").map_or(1, |e| e.parse().expect("a number"));
+            let version = (epoch, lsn, seq);
+            let before = newest.insert(r.partition, version);
+            assert!(before.is_none_or(|b| b < version) || lsn == 0, "{}: {before:?} before {version:?}", p.topic);
             let key = r.key.as_deref().expect("a key");
             let (id, body) = frame(key);
             let schema = keys.entry(id).or_insert_with(|| schema(id)).clone();
@@ -362,10 +365,10 @@ impl Scene {
                 assert_eq!(all, key, "{}: key and value agree", p.topic);
                 rest
             });
-            heard.push(Heard { key, value, lsn, seq, headers: r.headers });
+            heard.push((version, Heard { key, value, lsn, seq, headers: r.headers }));
         }
-        heard.sort_by_key(|h| (h.lsn, h.seq));
-        heard
+        heard.sort_by_key(|(version, _)| *version);
+        heard.into_iter().map(|(_, h)| h).collect()
     }
 
     /// Each commit's records are the difference between what the SELECT said before and after it.

@@ -9,6 +9,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -31,9 +32,75 @@ pub fn registry() -> String {
 }
 
 fn service(name: &str) -> String {
+    if let Some(own) = OWN.with_borrow(|own| own.get(name).cloned()) {
+        return own;
+    }
     std::env::var(name).unwrap_or_else(|_| {
         panic!("{name} is not set: `make test` starts the services and sets it, or eval \"$(dev/services up)\"")
     })
+}
+
+thread_local! {
+    /// Services that this test has started for itself.
+    static OWN: RefCell<BTreeMap<String, String>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// Services of one test's own, which it may kill: on the test's thread they take the place of the common ones.
+pub struct Services {
+    dir: tempfile::TempDir,
+}
+
+impl Services {
+    /// `postgres`, `kafka`, `registry`
+    pub fn start(names: &[&str]) -> Services {
+        let services = Services { dir: tempfile::tempdir().expect("a folder") };
+        services.up(names);
+        services
+    }
+
+    /// Starts what is not running, where it was before.
+    pub fn up(&self, names: &[&str]) {
+        let lines = self.command("up", names);
+        for (name, value) in lines.lines().filter_map(|l| l.strip_prefix("export ")?.split_once('=')) {
+            OWN.with_borrow_mut(|own| own.insert(name.to_owned(), value.trim_matches('\'').to_owned()));
+        }
+    }
+
+    /// SIGKILL; the data stays.
+    pub fn kill(&self, name: &str) {
+        self.command("kill", &[name]);
+    }
+
+    /// SIGINT is PostgreSQL's fast shutdown, SIGQUIT its immediate one. Gives how long it took to be gone.
+    pub fn stop(&self, name: &str, signal: i32, limit: Duration) -> Duration {
+        let text = std::fs::read_to_string(self.dir.path().join("services.json")).expect("services.json");
+        let kept: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let pid = kept[name]["pid"].as_i64().expect("a pid") as i32;
+        let begun = Instant::now();
+        // SAFETY: kill(2) takes two numbers; the process is one of ours.
+        unsafe { libc::kill(pid, signal) };
+        wait_for(&format!("{name} to be gone"), limit, || {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            (stat.is_empty() || stat.contains(") Z ")).then_some(())
+        });
+        begun.elapsed()
+    }
+
+    fn command(&self, command: &str, names: &[&str]) -> String {
+        let program = concat!(env!("CARGO_MANIFEST_DIR"), "/dev/services");
+        let run = Command::new(program).arg("--dir").arg(self.dir.path()).arg(command).args(names).output();
+        let output = run.expect("dev/services starts");
+        assert!(output.status.success(), "{command} {names:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    }
+}
+
+impl Drop for Services {
+    fn drop(&mut self) {
+        OWN.with_borrow_mut(BTreeMap::clear);
+        let program = concat!(env!("CARGO_MANIFEST_DIR"), "/dev/services");
+        let _ = Command::new(program).arg("--dir").arg(self.dir.path()).arg("down").output();
+    }
 }
 
 /// A name that no other test, run or machine user has: letters, digits and underscores, good for a database, a slot
@@ -139,10 +206,15 @@ pub fn partitions(topic: &str) -> i32 {
 
 /// Everything committed in a topic, up to each partition's last stable offset as of now.
 pub fn read_topic(topic: &str) -> Vec<Record> {
+    read_topic_as(topic, "read_committed")
+}
+
+/// The same under another isolation level: aborted and open transactions show under `read_uncommitted`.
+pub fn read_topic_as(topic: &str, isolation: &str) -> Vec<Record> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", kafka())
         .set("group.id", unique("reader"))
-        .set("isolation.level", "read_committed")
+        .set("isolation.level", isolation)
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "true")
         .create()
@@ -233,7 +305,9 @@ impl Project {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pgspine"));
+        // By hand, another build of the program.
+        let program = std::env::var("PGSPINE_TEST_PROGRAM");
+        let mut command = Command::new(program.as_deref().unwrap_or(env!("CARGO_BIN_EXE_pgspine")));
         command.args(arguments).current_dir(self.dir()).stdin(Stdio::null());
         command
     }
@@ -292,6 +366,12 @@ impl Process {
             }
             answer
         })
+    }
+
+    /// Waits for something in its log.
+    pub fn until_log(&mut self, what: &str, limit: Duration, level: impl Fn(&str) -> bool) {
+        let log = self.log.clone();
+        self.until(what, limit, || level(&std::fs::read_to_string(&log).unwrap_or_default()).then_some(()));
     }
 
     /// SIGKILL.

@@ -12,6 +12,15 @@ fn versions_are_numbers() {
     }
 }
 
+#[test]
+fn command_tags_say_what_changed() {
+    for (tag, changes) in
+        [("INSERT 0 3", 3), ("UPDATE 12", 12), ("DELETE 0", 0), ("SELECT 5", 0), ("COMMIT", 0), ("", 0)]
+    {
+        assert_eq!(changed(tag), changes, "{tag}");
+    }
+}
+
 /// What comes of a server that reads our first packet, answers with `answer`, and goes or stays silent.
 fn against(answer: &'static [u8], stays: bool) -> Error {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

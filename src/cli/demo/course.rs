@@ -20,8 +20,9 @@ use crate::transform::source::TransformFile;
 
 use super::cluster::Cluster;
 use super::error::DemoError;
+use super::held::Difference;
 use super::interrupt::Interrupt;
-use super::proof::{Difference, Proof, Prover, select};
+use super::proof::{self, Proof, select};
 use super::scratch::Scratch;
 use super::screen::{Screen, grouped};
 use super::shop;
@@ -163,10 +164,9 @@ fn prove(
     let consumer = emit::Options::new("demo.consumer", &config.kafka.bootstrap_servers);
     let options = registry::ClientOptions { url: config.registry.urls.join(","), ..Default::default() };
     let client = registry::Client::new(&options)?;
-    let mut prover = Prover::new(&consumer, &client, interrupt);
     let mut equal = true;
     for file in files {
-        let proof = prover.topic(file, sql)?;
+        let proof = proof::topic(&consumer, &client, file, sql, interrupt)?;
         equal &= proof.difference.is_none();
         show(screen, &proof);
     }

@@ -2,7 +2,7 @@
 //!
 //! A PostgreSQL of its own (`cluster`), a broker and a registry inside this process, the shipped project (`shop`), the
 //! real bridge, a small workload that goes on beside it (`workload`), what happens drawn while it happens (`watch`,
-//! `screen`), and at the end every topic compared with what PostgreSQL answers (`proof`, `compare`). `course` puts them
+//! `screen`), and at the end every topic compared with what PostgreSQL answers (`proof`, `held`, `compare`). `course` puts them
 //! in their order. Broker and registry are only in builds with the feature `demo`.
 
 use std::time::Duration;
@@ -18,6 +18,8 @@ mod compare;
 mod course;
 #[cfg(feature = "demo")]
 mod error;
+#[cfg(feature = "demo")]
+mod held;
 #[cfg(feature = "demo")]
 mod interrupt;
 #[cfg(feature = "demo")]

@@ -212,20 +212,24 @@ impl<'a> Watch<'a> {
         let (rows, of_rows) = (self.rows_read, self.rows_in_all());
         let records = self.now.records.min(self.totals.records);
         let share = (rows + records) as f64 / (of_rows + self.totals.records).max(1) as f64;
-        let what = match (&self.now.reading, self.now.records) {
-            (Some((table, _)), 0) => format!("reading {table}"),
-            (_, 0) => self.now.state.replace('_', " "),
-            _ => "publishing".to_owned(),
-        };
-        let bar = if draw { format!("{} ", bar(share, 24)) } else { String::new() };
-        format!(
-            "load    {bar}{:>3.0} %  {} of {} rows, {} of {} records  {what}",
-            share * 100.0,
-            grouped(rows),
-            grouped(of_rows),
-            grouped(records),
-            grouped(self.totals.records)
-        )
+        let percent = format!("{:>3.0} %", share * 100.0);
+        let (rows, records) = (grouped(rows), grouped(records));
+        match (&self.now.reading, self.now.records, draw) {
+            // Within 80 columns.
+            (_, _, true) if self.rows_read > 0 => {
+                format!("load    {} {percent}  {rows} rows read, {records} records published", bar(share, 16))
+            }
+            (_, _, true) => format!("load    {} {percent}  {}", bar(share, 16), self.now.state.replace('_', " ")),
+            (reading, records_now, false) => {
+                let what = match (reading, records_now) {
+                    (Some((table, _)), 0) => format!("reading {table}"),
+                    (_, 0) => self.now.state.replace('_', " "),
+                    _ => "publishing".to_owned(),
+                };
+                let (of_rows, of_records) = (grouped(of_rows), grouped(self.totals.records));
+                format!("load    {percent}  {rows} of {of_rows} rows, {records} of {of_records} records  {what}")
+            }
+        }
     }
 
     fn stream(&self, left: Option<Duration>) -> String {

@@ -107,9 +107,39 @@ impl Binder<'_> {
         self.usable(f, at)?;
         let args = self.fit(f, args)?;
         self.case_is_exact(&name.text, &args, at)?;
+        self.has_json(&name.text, &args)?;
         let mut ty = self.returned(f, &args);
         ty.collation = if types::is_text(&ty.ty) { self.merged_collation(&args, span)? } else { None };
         Ok(call(f, args, ty, span))
+    }
+
+    /// What becomes json is written as PostgreSQL writes it: composites have a form that is not built here, and a type
+    /// from outside may have a cast to json of its own, as hstore has.
+    fn has_json(&self, name: &str, args: &[Expr]) -> Bound<()> {
+        if !matches!(name, "to_json" | "to_jsonb")
+            && !name.starts_with("json_build_")
+            && !name.starts_with("jsonb_build_")
+        {
+            return Ok(());
+        }
+        for arg in args {
+            let element = match &arg.ty.ty {
+                Type::Array(element) => element,
+                ty => ty,
+            };
+            let help = match element {
+                Type::Composite(_) => {
+                    "publish the column as an output of its own; the contract may have a record there"
+                }
+                Type::Other(other) if other.name.schema != "pg_catalog" => {
+                    "cast it to text, or publish it as an output of its own"
+                }
+                _ => continue,
+            };
+            let message = format!("{name} of {} is not computed here", types::sql_name(&arg.ty.ty));
+            return Err(self.error(codes::NOT_EXACT, arg.span, message).help(help));
+        }
+        Ok(())
     }
 
     fn no_function(&self, name: &Name) -> crate::diagnostic::Diagnostic {
@@ -136,6 +166,11 @@ impl Binder<'_> {
         });
         let fit = |(i, arg): (usize, Expr)| {
             let declared = resolve::declared(f, i);
+            if let (Arg::AnyEnum, Some(domain), Type::Enum(base)) = (declared, &arg.ty.domain, &arg.ty.ty) {
+                let message = format!("{} does not take the domain {domain} over an enum", f.name);
+                let help = format!("PostgreSQL asks for the cast too: write CAST(… AS {})", base.name);
+                return Err(self.error(codes::TYPE_MISMATCH, arg.span, message).help(help));
+            }
             match (declared, types::concrete(declared)) {
                 (_, Some(ty)) => self.coerce_implicit(arg, &ty),
                 (Arg::AnyElement | Arg::AnyEnum, None) if arg.ty.ty == Type::Unknown => match &element {

@@ -26,7 +26,7 @@ const TEXT_TO_DATE: &str =
     "PostgreSQL reads more date and time forms than this does; store the value as a date or timestamp column";
 
 macro_rules! casts {
-    (own: $($own:expr),*; out: $($ty:literal $arg:expr, $volatility:ident);*; into: $($name:literal $target:expr, $eval:expr);*;) => {
+    (own: $($own:expr),*; out: $($ty:literal $arg:expr, $volatility:ident);*; into: $($name:literal $target:expr, $eval:expr, $reads:ident);*;) => {
         &[
             $($own,)*
             $(
@@ -35,9 +35,9 @@ macro_rules! casts {
                 $volatility(cast(concat!($ty, "->bpchar"), &[$arg], Bpchar, Assignment, to_text)),
             )*
             $(
-                reading(concat!("text->", $name), &[Text], $target, $eval),
-                reading(concat!("varchar->", $name), &[Varchar], $target, $eval),
-                reading(concat!("bpchar->", $name), &[Bpchar], $target, $eval),
+                $reads(reading(concat!("text->", $name), &[Text], $target, $eval)),
+                $reads(reading(concat!("varchar->", $name), &[Varchar], $target, $eval)),
+                $reads(reading(concat!("bpchar->", $name), &[Bpchar], $target, $eval)),
             )*
         ]
     };
@@ -125,14 +125,17 @@ pub static FUNCTIONS: &[Function] = casts! {
     "json" Json, immutable; "jsonb" Jsonb, immutable; "anyenum" AnyEnum, stable; "anyarray" AnyArray, stable;
     "record" Other("record"), stable; "other" Other("other"), stable;
     into:
-    "bool" Bool, Ok(from_text); "int2" Int2, Ok(from_text); "int4" Int4, Ok(from_text); "int8" Int8, Ok(from_text);
-    "oid" Oid, Ok(from_text); "float4" Float4, Ok(from_text); "float8" Float8, Ok(from_text);
-    "numeric" Numeric, Ok(from_text); "uuid" Uuid, Ok(from_text); "bytea" Bytea, Ok(from_text);
-    "anyenum" AnyEnum, Ok(from_text); "date" Date, Err(TEXT_TO_DATE); "time" Time, Err(TEXT_TO_DATE);
-    "timetz" TimeTz, Err(TEXT_TO_DATE); "timestamp" Timestamp, Err(TEXT_TO_DATE);
-    "timestamptz" TimestampTz, Err(TEXT_TO_DATE); "interval" Arg::Interval, Err(TEXT_TO_DATE);
-    "json" Json, Ok(from_text); "jsonb" Jsonb, Ok(from_text);
-    "anyarray" AnyArray, Err("only an array written as a literal is cast from text");
+    "bool" Bool, Ok(from_text), immutable; "int2" Int2, Ok(from_text), immutable;
+    "int4" Int4, Ok(from_text), immutable; "int8" Int8, Ok(from_text), immutable;
+    "oid" Oid, Ok(from_text), immutable; "float4" Float4, Ok(from_text), immutable;
+    "float8" Float8, Ok(from_text), immutable; "numeric" Numeric, Ok(from_text), immutable;
+    "uuid" Uuid, Ok(from_text), immutable; "bytea" Bytea, Ok(from_text), immutable;
+    "anyenum" AnyEnum, Ok(from_text), stable; "date" Date, Err(TEXT_TO_DATE), stable;
+    "time" Time, Err(TEXT_TO_DATE), stable; "timetz" TimeTz, Err(TEXT_TO_DATE), stable;
+    "timestamp" Timestamp, Err(TEXT_TO_DATE), stable; "timestamptz" TimestampTz, Err(TEXT_TO_DATE), stable;
+    "interval" Arg::Interval, Err(TEXT_TO_DATE), stable;
+    "json" Json, Ok(from_text), immutable; "jsonb" Jsonb, Ok(from_text), immutable;
+    "anyarray" AnyArray, Err("only an array written as a literal is cast from text"), stable;
 };
 
 const fn immutable(function: Function) -> Function {
@@ -151,7 +154,7 @@ pub(super) const fn cast(
 
 /// Through the type's input function; written by the user only.
 const fn reading(name: &'static str, args: &'static [Arg], to: Arg, eval: Result<Eval, &'static str>) -> Function {
-    stable(Function { eval, ..cast(name, args, to, Explicit, from_text) })
+    Function { eval, ..cast(name, args, to, Explicit, from_text) }
 }
 
 type Answer<'a> = Result<Value<'a>, EvalError>;

@@ -87,7 +87,7 @@ impl Reader<'_> {
                 self.parser.qualified_name().map(drop)?;
             }
             // Known by their names, where columns use them.
-            ("create", "extension" | "collation") => self.to_the_end(),
+            ("create", "extension" | "collation") => self.skip_rest(),
             ("create", "type") => self.create_type()?,
             ("create", "domain") => self.create_domain()?,
             ("create", "table") => self.create_table()?,
@@ -97,7 +97,7 @@ impl Reader<'_> {
                 self.skip(2);
                 let name = self.name()?;
                 self.catalogue.user_functions.push(name);
-                self.to_the_end();
+                self.skip_rest();
             }
             ("alter", "table") => self.alter_table()?,
             ("comment", "on") => self.comment()?,
@@ -159,7 +159,7 @@ impl Reader<'_> {
         }
     }
 
-    fn to_the_end(&mut self) {
+    fn skip_rest(&mut self) {
         while !self.parser.is_mark(0, ';') && *self.parser.token() != Token::End {
             self.parser.next();
         }
@@ -230,7 +230,7 @@ impl Reader<'_> {
         self.parser.eat_word("as");
         let base = self.column_type()?;
         // Its constraints hold in the database; no value of it is made here.
-        self.to_the_end();
+        self.skip_rest();
         self.domains.push((name, base));
         Ok(())
     }
@@ -336,7 +336,7 @@ impl Reader<'_> {
         self.parser.expect_word("of")?;
         let at = self.parser.span();
         let parent = self.name()?;
-        self.to_the_end();
+        self.skip_rest();
         let leaf = Leaf { oid: 0, name, replica_identity: ReplicaIdentity::Default };
         self.with_table(&parent, at, |t| t.leaves.push(leaf))
     }
@@ -362,7 +362,7 @@ impl Reader<'_> {
         if self.parser.eat_word("partition") {
             self.parser.expect_word("by")?;
             table.kind = TableKind::Partitioned;
-            self.to_the_end();
+            self.skip_rest();
         }
         self.catalogue.tables.push(table);
         Ok(())

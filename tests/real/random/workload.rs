@@ -1,0 +1,282 @@
+//! Random transactions with the shapes that break log readers.
+
+use fastrand::Rng;
+use postgres::{Client, SimpleQueryMessage};
+
+use super::kinds::Kind;
+use super::schema::{Identity, Schema, Table};
+
+/// A transaction that committed: its statements, and its number if it wrote anything.
+#[derive(Debug)]
+pub struct Done {
+    pub statements: Vec<String>,
+    pub xid: Option<u32>,
+}
+
+pub struct Workload<'a> {
+    pub rng: &'a mut Rng,
+    pub client: &'a mut Client,
+    pub schema: &'a Schema,
+    statements: Vec<String>,
+    savepoints: u32,
+}
+
+impl<'a> Workload<'a> {
+    pub fn new(rng: &'a mut Rng, client: &'a mut Client, schema: &'a Schema) -> Workload<'a> {
+        Workload { rng, client, schema, statements: Vec::new(), savepoints: 0 }
+    }
+
+    /// Runs one transaction; `None`: it did not commit.
+    pub fn transaction(&mut self) -> Option<Done> {
+        self.statements.clear();
+        let mut steps = [1, 1, 2, 3, 5, 9][self.rng.usize(..6)];
+        if self.rng.u32(..30) == 0 {
+            steps = 0;
+        }
+        self.run("BEGIN");
+        for _ in 0..steps {
+            self.step();
+        }
+        let end = if self.rng.u32(..25) == 0 { "ROLLBACK" } else { "COMMIT" };
+        let xid = self.ask("SELECT pg_current_xact_id_if_assigned()::text").first().and_then(|r| r[0].clone());
+        let xid = xid.map(|x| x.parse::<u64>().expect("a number") as u32);
+        if !self.run(end) {
+            self.run("ROLLBACK");
+            return None;
+        }
+        (end == "COMMIT").then(|| Done { statements: std::mem::take(&mut self.statements), xid })
+    }
+
+    fn run(&mut self, sql: &str) -> bool {
+        self.statements.push(sql.to_owned());
+        match self.client.batch_execute(sql) {
+            Ok(()) => true,
+            Err(e) => {
+                let message = e.as_db_error().map_or_else(|| e.to_string(), |d| d.message().to_owned());
+                self.statements.push(format!("-- {message}"));
+                false
+            }
+        }
+    }
+
+    fn ask(&mut self, sql: &str) -> Vec<Vec<Option<String>>> {
+        let messages = self.client.simple_query(sql).unwrap_or_else(|e| panic!("{e}: {:?}: {sql}", e.as_db_error()));
+        let row = |m: SimpleQueryMessage| match m {
+            SimpleQueryMessage::Row(row) => Some((0..row.len()).map(|i| row.get(i).map(str::to_owned)).collect()),
+            _ => None,
+        };
+        messages.into_iter().filter_map(row).collect()
+    }
+
+    /// One or several statements; what fails is rolled back to a savepoint, and sometimes what worked.
+    fn step(&mut self) {
+        self.savepoints += 1;
+        let savepoint = format!("s{}", self.savepoints);
+        self.run(&format!("SAVEPOINT {savepoint}"));
+        let schema = self.schema;
+        let t = &schema.tables[self.rng.usize(..schema.tables.len())];
+        let worked = self.operation(t);
+        if !worked || self.rng.u32(..15) == 0 {
+            self.run(&format!("ROLLBACK TO {savepoint}"));
+        } else if self.rng.u32(..4) == 0 {
+            self.run(&format!("RELEASE {savepoint}"));
+        }
+    }
+
+    fn operation(&mut self, t: &Table) -> bool {
+        let n = self.rng.u32(..100);
+        match n {
+            0..=24 => self.insert(t),
+            25..=44 => {
+                let set = self.assignments(t, false);
+                let row = self.row(t);
+                self.run(&format!("UPDATE {} SET {set} WHERE {row}", t.name))
+            }
+            45..=52 => {
+                let set = self.assignments(t, true);
+                let row = self.row(t);
+                self.run(&format!("UPDATE {} SET {set} WHERE {row}", t.name))
+            }
+            53..=60 => {
+                let row = self.row(t);
+                self.run(&format!("DELETE FROM {} WHERE {row}", t.name))
+            }
+            61..=65 => {
+                let c = &t.columns[self.rng.usize(..t.columns.len())].name;
+                self.run(&format!("UPDATE {} SET {c} = {c}", t.name))
+            }
+            66..=69 => {
+                let row = self.row(t);
+                self.run(&format!(
+                    "WITH d AS (DELETE FROM {0} WHERE {row} RETURNING *) INSERT INTO {0} SELECT * FROM d",
+                    t.name
+                ))
+            }
+            70..=74 => self.again(t),
+            75..=80 => self.swap(t),
+            81..=84 => self.shift(t),
+            85..=90 => self.large(t),
+            91..=93 => {
+                let set = self.assignments(t, false);
+                self.run(&format!("UPDATE {} SET {set}", t.name))
+            }
+            94 => self.truncate(t),
+            95 => self.run(&format!("DELETE FROM {}", t.name)),
+            96 => self.run("SELECT pg_logical_emit_message(true, 'x', 'y')"),
+            97 => self.run("SELECT pg_logical_emit_message(false, 'x', 'y')"),
+            _ => (0..8).fold(true, |worked, _| worked && self.insert(t)),
+        }
+    }
+
+    fn value(&mut self, t: &Table, i: usize) -> String {
+        let c = &t.columns[i];
+        if !c.not_null && self.rng.u32(..4) == 0 {
+            return "NULL".into();
+        }
+        if c.in_key {
+            return c.kind.key_literal(self.rng);
+        }
+        c.kind.literal(self.rng, self.schema.edges)
+    }
+
+    fn insert(&mut self, t: &Table) -> bool {
+        let values: Vec<String> = (0..t.columns.len()).map(|i| self.value(t, i)).collect();
+        let names: Vec<&str> = t.columns.iter().map(|c| c.name.as_str()).collect();
+        let mut sql = format!("INSERT INTO {} ({}) VALUES ({})", t.name, names.join(", "), values.join(", "));
+        if !t.keys[0].1 {
+            let key: Vec<&str> = t.keys[0].0.iter().map(|&i| names[i]).collect();
+            match self.rng.u32(..3) {
+                0 => sql += " ON CONFLICT DO NOTHING",
+                1 => {
+                    let set = self.assignments(t, false);
+                    sql += &format!(" ON CONFLICT ({}) DO UPDATE SET {set}", key.join(", "));
+                }
+                _ => {}
+            }
+        }
+        self.run(&sql)
+    }
+
+    fn assignments(&mut self, t: &Table, key: bool) -> String {
+        let mut free: Vec<usize> = (0..t.columns.len()).filter(|&i| t.columns[i].in_key == key).collect();
+        self.rng.shuffle(&mut free);
+        free.truncate(self.rng.usize(1..4));
+        let set: Vec<String> = free.iter().map(|&i| format!("{} = {}", t.columns[i].name, self.value(t, i))).collect();
+        set.join(", ")
+    }
+
+    /// One row that is there, the same for the same seed.
+    fn row(&mut self, t: &Table) -> String {
+        let salt = self.rng.u32(..1000);
+        format!(
+            "(tableoid, ctid) = (SELECT tableoid, ctid FROM {} ORDER BY md5(({})::text || '{salt}') LIMIT 1)",
+            t.name,
+            self.key_row(t)
+        )
+    }
+
+    fn key_row(&self, t: &Table) -> String {
+        let names: Vec<&str> = t.keys[0].0.iter().map(|&i| t.columns[i].name.as_str()).collect();
+        format!("ROW({})", names.join(", "))
+    }
+
+    /// A row goes and comes back in the same transaction, as it was or a little different.
+    fn again(&mut self, t: &Table) -> bool {
+        let c = self.rng.usize(..t.columns.len());
+        let value = self.value(t, c);
+        let row = self.row(t);
+        let names: Vec<String> = t.columns.iter().map(|c| c.name.clone()).collect();
+        let back: Vec<String> = (0..names.len())
+            .map(|i| if i == c && !t.columns[i].in_key { value.clone() } else { names[i].clone() })
+            .collect();
+        self.run("DROP TABLE IF EXISTS pg_temp.kept")
+            && self.run(&format!("CREATE TEMP TABLE kept ON COMMIT DROP AS SELECT * FROM {} WHERE {row}", t.name))
+            && self.run(&format!(
+                "DELETE FROM {0} WHERE {1} IN (SELECT {1} FROM pg_temp.kept)",
+                t.name,
+                self.key_row(t)
+            ))
+            && self.run(&format!(
+                "INSERT INTO {} ({}) SELECT {} FROM pg_temp.kept",
+                t.name,
+                names.join(", "),
+                back.join(", ")
+            ))
+    }
+
+    /// Two rows change their keys with each other; where the key is not deferrable, by way of a third.
+    fn swap(&mut self, t: &Table) -> bool {
+        let (key, _) = &t.keys[self.rng.usize(..t.keys.len())];
+        let k = &t.columns[key[0]];
+        let salt = self.rng.u32(..1000);
+        let rows = self.ask(&format!(
+            "SELECT tableoid, ctid, quote_literal({0}::text) FROM {1} ORDER BY md5({0}::text || '{salt}') LIMIT 2",
+            k.name, t.name
+        ));
+        let [a, b] = &rows[..] else { return true };
+        let text = |r: &Vec<Option<String>>| format!("{}::{}", r[2].clone().expect("a key"), k.kind.sql());
+        let (ka, kb) = (text(a), text(b));
+        let (n, name) = (&k.name, &t.name);
+        if self.rng.bool() {
+            return self.run(&format!(
+                "UPDATE {name} SET {n} = CASE WHEN {n} = {ka} THEN {kb} ELSE {ka} END WHERE {n} IN ({ka}, {kb})"
+            ));
+        }
+        let spare = k.kind.key_literal(self.rng);
+        self.run(&format!("UPDATE {name} SET {n} = {spare} WHERE {n} = {ka}"))
+            && self.run(&format!("UPDATE {name} SET {n} = {ka} WHERE {n} = {kb}"))
+            && self.run(&format!("UPDATE {name} SET {n} = {kb} WHERE {n} = {spare}"))
+    }
+
+    /// `SET id = id + 1`.
+    fn shift(&mut self, t: &Table) -> bool {
+        let Some(c) = t
+            .columns
+            .iter()
+            .find(|c| c.in_key && matches!(c.kind.base(), Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Numeric))
+        else {
+            return true;
+        };
+        let by = if self.rng.bool() { 1 } else { -1 };
+        self.run(&format!("UPDATE {} SET {} = {} + {by}", t.name, c.name, c.name))
+    }
+
+    /// A value that goes out of line, and changes that leave it alone.
+    fn large(&mut self, t: &Table) -> bool {
+        let fits = |k: &Kind| matches!(k, Kind::Text | Kind::Bytea | Kind::Json | Kind::Jsonb | Kind::Array(_));
+        let large: Vec<usize> =
+            (0..t.columns.len()).filter(|&i| fits(&t.columns[i].kind) && !t.columns[i].in_key).collect();
+        if large.is_empty() {
+            return true;
+        }
+        let c = &t.columns[large[self.rng.usize(..large.len())]];
+        let (salt, count) = (self.rng.u32(..), [70, 270, 300, 600][self.rng.usize(..4)]);
+        let text = format!("(SELECT string_agg(md5(i::text || '{salt}'), '') FROM generate_series(1, {count}) i)");
+        let value = match &c.kind {
+            Kind::Bytea => format!("convert_to({text}, 'UTF8')"),
+            Kind::Json | Kind::Jsonb => format!("json_build_object('a', {text})::{}", c.kind.sql()),
+            Kind::Array(of) if **of == Kind::Text => format!("ARRAY[{text}, NULL, 'x']"),
+            Kind::Array(_) => return true,
+            _ => text,
+        };
+        let row = self.row(t);
+        self.run(&format!("UPDATE {} SET {} = {value} WHERE {row}", t.name, c.name)) && {
+            let set = self.assignments(t, self.rng.clone().bool());
+            let row = self.row(t);
+            self.rng.bool() || self.run(&format!("UPDATE {} SET {set} WHERE {row}", t.name))
+        }
+    }
+
+    fn truncate(&mut self, t: &Table) -> bool {
+        if !t.partitions.is_empty() && t.identity != Identity::Full && self.rng.bool() {
+            let leaf = &t.partitions[self.rng.usize(..t.partitions.len())];
+            return self.run(&format!("TRUNCATE {leaf}"));
+        }
+        let schema = self.schema;
+        let other = &schema.tables[self.rng.usize(..schema.tables.len())];
+        match self.rng.bool() && other.name != t.name {
+            true => self.run(&format!("TRUNCATE {}, {}", t.name, other.name)),
+            false => self.run(&format!("TRUNCATE {}", t.name)),
+        }
+    }
+}
