@@ -83,6 +83,7 @@ fn transform() -> Transform {
         slots: vec![0, 1],
         live_from: EndLsn::ZERO,
         on_error: OnError::Halt,
+        dead_letter_columns: None,
         counts: Counts::default(),
     }
 }
