@@ -148,6 +148,7 @@ impl Bridge {
                 slots: d.plan.sources[0].columns.iter().filter_map(slot).collect(),
                 live_from: EndLsn::ZERO,
                 on_error,
+                dead_letter_columns: None,
                 counts: Counts::default(),
             });
         }
