@@ -75,11 +75,25 @@ pub fn random(rng: &mut Rng, schema: &Schema, topic: &str, number: usize) -> Tra
         let value = value(&mut e, t, 2);
         outputs.push(Output { name: format!("f{i}"), value });
     }
+    // Of some values, and of these only, the bridge cannot make a record.
+    let fails = |e: &mut Expressions<'_>, by: u32| {
+        let fits = |k: &Kind| !matches!(k, Kind::Composite | Kind::Hstore | Kind::Inet | Kind::Bits | Kind::Range);
+        let all: Vec<usize> = (0..t.columns.len()).filter(|&i| fits(&t.columns[i].kind)).collect();
+        let i = all.get(e.rng.usize(..all.len().max(1)))?;
+        Some(format!("(100 / (length(({})::text) % {by}))", e.column_text(*i)))
+    };
+    if dead_letter && e.rng.bool() {
+        let by = e.rng.u32(2..5);
+        outputs.extend(fails(&mut e, by).map(|f| Output { name: "fails".into(), value: Made::Scalar(f) }));
+    }
     // Order of key and fields is free.
     e.rng.shuffle(&mut outputs);
     let filter = (e.rng.u32(..3) == 0).then(|| {
         let depth = e.rng.u32(1..4);
-        e.of(Want::Bool, depth)
+        match e.rng.u32(..3) {
+            0 if dead_letter => fails(&mut e, 5).map_or("true".into(), |f| format!("({f} <> 50)")),
+            _ => e.of(Want::Bool, depth),
+        }
     });
     let string_key = key.len() == 1 && e.rng.u32(..4) == 0;
     let topic = format!("{topic}.t{number}");
