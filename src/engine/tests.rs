@@ -148,7 +148,8 @@ fn applied(identity: Identity, mode: Mode, rows: &[(&str, Option<&str>)], plain:
     let transaction = transaction(rows, plain);
     assert_eq!(transaction.only_inserts(), plain);
     let result = engine.apply(&transaction, mode, &mut state, &mut out, &mut NoOutlet);
-    let records = out.records.iter().map(|r| (out.key(r).to_vec(), out.value(r).map(<[u8]>::to_vec), r.seq, r.partition));
+    let records =
+        out.records.iter().map(|r| (out.key(r).to_vec(), out.value(r).map(<[u8]>::to_vec), r.seq, r.partition));
     let mut kept = Vec::new();
     let scan = |k: &[u8], v: &[u8]| {
         kept.push((k.to_vec(), v.to_vec()));
