@@ -80,6 +80,8 @@ enum Side {
     Body(Box<[u8]>),
     /// Only the hash is known: what was read back from the topic, or kept with a held key.
     Hash(u128),
+    /// It could not be rendered before either: the key is held, with this error told.
+    Failed(RowError),
 }
 
 /// A topic key, and what is to stand under it now.
@@ -310,9 +312,9 @@ fn row_change(
             Ok(true) => s.note_gone(&b.key, Side::Body(b.value[..].into())),
             Ok(false) => {}
             // It could not be rendered when it came either: the key is held, or the bridge would have stopped there.
-            Err(_) => {
+            Err(told) => {
                 let key = key_of(t, table, before, &mut b)?.map_err(|e| row_error(t, "?", s, e))?;
-                s.note_gone(key, Side::Hash(0));
+                s.note_gone(key, Side::Failed(told));
             }
         }
         for _ in 0..times {
@@ -368,6 +370,13 @@ fn merge(
     for (key, body) in came.drain(..) {
         let held = held::lookup(t, &key, state)?;
         let gone = s.gone.remove(&key);
+        if let (Some(_), Some(Side::Failed(told)), Err(e)) = (&held, &gone, &body)
+            && told == e
+        {
+            // The same is wrong as before: nothing new to tell.
+            t.counts.suppressed += 1;
+            continue;
+        }
         // What the topic holds under this key before the transaction.
         let prior = match (&held, gone) {
             (Some(h), _) => h.last_good.map(Side::Hash),
@@ -378,7 +387,7 @@ fn merge(
                 let same = match prior {
                     Some(Side::Body(b)) => b == body,
                     Some(Side::Hash(h)) => h == xxh3_128(body_of(&body)),
-                    None => false,
+                    Some(Side::Failed(_)) | None => false,
                 };
                 if same {
                     t.counts.suppressed += 1;
@@ -398,6 +407,7 @@ fn merge(
                 let last_good = prior.map(|p| match p {
                     Side::Body(b) => xxh3_128(body_of(&b)),
                     Side::Hash(h) => h,
+                    Side::Failed(_) => 0,
                 });
                 let info = s.info.expect("begin was called");
                 let letter = held::letter(&t.name, &error, info.end_lsn, s.seq, row);
