@@ -210,6 +210,7 @@ fn within(
         }
         history.push(messages);
     }
+    #[allow(clippy::needless_range_loop)] // The index is part of what is made.
     for i in 0..subjects.len() {
         reconcile(rng, i, &mut bridge, &project, &mut source.client, &mut subjects[i], counts)?;
     }

@@ -397,7 +397,7 @@ impl Scene {
                 }
             }
             let wanted = difference(&held, answer);
-            let wanted: BTreeMap<_, _> = wanted.iter().map(|(k, v)| (k, v)).collect();
+            let wanted: BTreeMap<_, _> = wanted.iter().collect();
             assert_eq!(told, wanted, "{}", context());
             held = answer.clone();
             first = false;

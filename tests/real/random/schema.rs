@@ -69,6 +69,7 @@ fn table(rng: &mut Rng, index: usize, sql: &mut Vec<String>) -> Table {
     ];
     let keys_wide = [1, 1, 1, 2, 2, 3][rng.usize(..6)];
     let alt = rng.u32(..3) == 0;
+    #[allow(clippy::needless_range_loop)] // The index is part of what is made.
     for i in 0..keys_wide + usize::from(alt) {
         let mut kind = Kind::for_key(rng);
         if i == keys_wide {
