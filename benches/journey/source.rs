@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use postgres::{Client, NoTls};
 
@@ -20,6 +21,12 @@ pub fn part(name: &str) -> String {
     found.unwrap_or_else(|| panic!("no {name} in {info}")).to_owned()
 }
 
+/// Topics and progress outlive a case: no name comes twice.
+fn unique(name: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("{name}_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)).replace('-', "_")
+}
+
 pub struct Database {
     pub name: String,
     pub client: Client,
@@ -27,7 +34,7 @@ pub struct Database {
 
 impl Database {
     pub fn new(name: &str) -> Database {
-        let name = format!("{name}_{}", std::process::id()).replace('-', "_");
+        let name = unique(name);
         admin().batch_execute(&format!("CREATE DATABASE {name}")).expect("CREATE DATABASE");
         let client = connect(&name);
         Database { name, client }
@@ -90,7 +97,7 @@ pub struct Project {
 impl Project {
     pub fn new(name: &str, database: &str, select: &str, avsc: &str) -> Project {
         let dir = tempfile::tempdir().expect("a folder");
-        let name = format!("{name}_{}", std::process::id()).replace('-', "_");
+        let name = unique(name);
         let topic = format!("{name}.entity");
         let toml = format!(
             "[bridge]\nname = \"{name}\"\n[postgres]\nurl = \"{} dbname={database} sslmode=disable\"\nslot = \"{name}\"\npublication = \"{name}\"\n\
