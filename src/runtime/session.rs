@@ -279,10 +279,11 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
     // Nothing lies between here and the barrier: no need to wait for the stream.
     if reconciling && !live && tables_at.iter().all(|&t| t == barrier_at) {
         let watched = shared.watch_pipeline();
-        super::reconcile::run(&mut pipeline)?;
-        bridge.reconcile.clear();
+        let reconciled = super::reconcile::run(&mut pipeline);
         drop(watched);
         pipeline.publish();
+        reconciled?;
+        bridge.reconcile.clear();
     }
 
     // The stream.

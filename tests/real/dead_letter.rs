@@ -318,3 +318,18 @@ fn a_bridge_that_stays_says_why_it_halted() {
     process.signal(libc::SIGTERM);
     assert_eq!(process.code(std::time::Duration::from_secs(10)), 6);
 }
+
+#[test]
+fn a_dead_letter_shows_the_row_where_it_is_asked_for() {
+    let mut s = divided("shown", "dead_letter", false);
+    let file = s.project.dir().join("pgspine.toml");
+    let more = format!("\n[topic.\"{}\"]\ndead_letter_rows = true\n", s.topic("v"));
+    std::fs::write(&file, std::fs::read_to_string(&file).unwrap() + &more).unwrap();
+    s.start(&[]);
+    s.drained();
+    s.go("UPDATE v SET d = 0 WHERE id = 1");
+    s.drained();
+    let letters = s.letters("v");
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].1["row"], serde_json::json!({ "id": "1", "d": "0" }));
+}

@@ -14,6 +14,7 @@ mod codes;
 mod crash;
 mod crash_kills;
 mod crash_points;
+mod crash_split;
 mod dead_letter;
 mod demo;
 mod differential;
