@@ -371,9 +371,9 @@ fn merge(
         let held = held::lookup(t, &key, state)?;
         let gone = s.gone.remove(&key);
         if let (Some(_), Some(Side::Failed(told)), Err(e)) = (&held, &gone, &body)
-            && *told == e.error
+            && (told, &None) == (&e.error, &e.row)
         {
-            // The same is wrong as before: nothing new to tell.
+            // The same is wrong as before, and no values are shown: nothing new to tell.
             t.counts.suppressed += 1;
             continue;
         }
