@@ -4,11 +4,11 @@ pub mod args;
 mod ask;
 mod check;
 pub mod codes;
+mod demo;
 mod explain;
 mod live;
 pub mod logging;
 pub mod output;
-mod demo;
 mod preview;
 mod run;
 mod schema;
@@ -76,7 +76,7 @@ fn dispatch(args: &Args, log: &logging::LogLevel) -> Exit {
         Command::Reconcile { names } => ask::ask(args, Request::Reconcile { names: names.clone(), rewrite: false }),
         Command::Schema(command) => schema::schema(args, command),
         Command::Slot(args::Slot::Drop { yes }) => slot::drop(args, *yes),
-        Command::Demo { duration } => demo::run(*duration, log),
+        Command::Demo { duration } => demo::run(*duration),
     }
 }
 

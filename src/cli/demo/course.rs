@@ -9,7 +9,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::cli::args;
-use crate::cli::logging::LogLevel;
 use crate::config::Config;
 use crate::emit;
 use crate::http::Health;
@@ -34,11 +33,7 @@ const TICK: Duration = Duration::from_millis(20);
 /// After the workload has ended.
 const CATCH_UP_LIMIT: Duration = Duration::from_secs(60);
 
-pub fn run(duration: Duration, log: &LogLevel) -> Exit {
-    // What the bridge has to say stands on the screen; a word of warning comes through.
-    if std::env::var_os("PGSPINE_LOG").is_none() {
-        let _ = log.set("warn");
-    }
+pub fn run(duration: Duration) -> Exit {
     let mut screen = Screen::new();
     let result = Interrupt::watch().and_then(|interrupt| course(duration, &interrupt, &mut screen));
     match result {

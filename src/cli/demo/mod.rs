@@ -7,7 +7,6 @@
 
 use std::time::Duration;
 
-use crate::cli::logging::LogLevel;
 use crate::runtime::Exit;
 
 #[cfg(feature = "demo")]
@@ -38,12 +37,12 @@ mod workload;
 /// 0: every topic holds what its SELECT answers, or the demo was ended before there was something to compare; 1: a
 /// difference, or something failed; 3: there is no PostgreSQL to start.
 #[cfg(feature = "demo")]
-pub fn run(duration: Duration, log: &LogLevel) -> Exit {
-    course::run(duration, log)
+pub fn run(duration: Duration) -> Exit {
+    course::run(duration)
 }
 
 #[cfg(not(feature = "demo"))]
-pub fn run(_: Duration, _: &LogLevel) -> Exit {
+pub fn run(_: Duration) -> Exit {
     eprintln!(
         "this build carries no demo: the broker inside the process is only in builds with the cargo feature \"demo\"\n\
          in a checkout: make demo, or cargo run --features demo -- demo"
