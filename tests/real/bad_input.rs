@@ -111,7 +111,7 @@ fn transforms_and_contracts() {
     bench.project.transform("shop/pulled", &bench.header("[\"id\"]", ITEM_SQL), ITEM_AVSC);
     bench.project.transform("shop/seen", &bench.header("[\"id\"]", "SELECT id FROM shop.seen"), ITEM_AVSC);
     let (code, found) = findings(&bench.project, &["check", "--live"]);
-    assert_eq!(code, 1);
+    assert_eq!(code, 1, "{found:#?}");
     let codes = errors(&found);
     assert!(codes.contains(&"PGS1022"), "a view: {found:#?}");
     // And two transforms may not write one topic.
