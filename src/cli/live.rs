@@ -35,7 +35,7 @@ pub fn look(config: &Config, files: Vec<TransformFile>, findings: &mut Vec<Diagn
 }
 
 /// The longest wait for an answer from Kafka.
-const REQUEST: Duration = Duration::from_secs(5);
+const REQUEST: Duration = Duration::from_secs(10);
 
 struct Asking<'f> {
     findings: &'f mut Vec<Diagnostic>,
