@@ -4,6 +4,8 @@
 
 mod database;
 
+use std::time::Duration;
+
 use crate::capture::{Mode, connect};
 use crate::catalogue::Catalogue;
 use crate::config::Config;
@@ -31,6 +33,9 @@ pub fn look(config: &Config, files: Vec<TransformFile>, findings: &mut Vec<Diagn
     subjects(config, project.as_ref(), progress.as_ref(), &mut asking);
     Seen { from, unreachable: asking.unreachable }
 }
+
+/// The longest wait for an answer from Kafka.
+const REQUEST: Duration = Duration::from_secs(5);
 
 struct Asking<'f> {
     findings: &'f mut Vec<Diagnostic>,
@@ -89,7 +94,9 @@ fn kafka(config: &Config, project: Option<&Project>, asking: &mut Asking<'_>) ->
         Some(project) => options::emit(config, project),
         None => options::kafka(config),
     };
-    let kafka = asking.take(kafka)?;
+    let mut kafka = asking.take(kafka)?;
+    // Somebody waits for the answer.
+    kafka.timeouts.request = REQUEST;
     let found = asking.take(topics::transaction_findings(&kafka))?;
     asking.findings.extend(found);
     // What is missing is made by `run`, unless it comes from elsewhere.

@@ -2,7 +2,8 @@
 //!
 //! It closes as soon as nothing is waiting or a limit is reached. After a small one (fewer than [`SMALL`] records) the
 //! next commit starts no earlier than one commit's duration later, at most `interval`, so that a trickle of source
-//! transactions does not become thousands of Kafka transactions a minute.
+//! transactions does not become thousands of Kafka transactions a minute. After a large one ([`LARGE`] records or more)
+//! it waits for half of `interval`: somebody is catching up, and the broker's cost per transaction is what it pays for.
 
 use std::time::Duration;
 
@@ -10,6 +11,9 @@ use super::options::CommitLimits;
 
 /// Below this many records a transaction costs more than what it carries.
 const SMALL: u64 = 100;
+
+/// From here on nobody waits for a single record: at a commit's 5 ms these are 200,000 a second.
+const LARGE: u64 = 1000;
 
 /// Times are durations since any fixed moment.
 #[derive(Debug)]
@@ -87,8 +91,12 @@ impl Grouping {
 
     /// The transaction is over; closing it began at `closing`.
     pub fn committed(&mut self, closing: Duration, now: Duration) {
-        let small = self.open.take().is_none_or(|open| open.records < SMALL);
-        self.floor = if small { now + (now - closing).min(self.limits.interval) } else { now };
+        let records = self.open.take().map_or(0, |open| open.records);
+        self.floor = match records {
+            ..SMALL => now + (now - closing).min(self.limits.interval),
+            SMALL..LARGE => now,
+            LARGE.. => now + self.limits.interval / 2,
+        };
     }
 }
 
@@ -158,6 +166,19 @@ mod tests {
         g.committed(ms(550), ms(560));
         g.add(ms(561), size(1, 1));
         assert_eq!(g.next(ms(561), None), Next::Commit);
+    }
+
+    #[test]
+    fn a_large_one_is_followed_by_one_that_gathers() {
+        let mut g = Grouping::new(LIMITS);
+        g.add(ms(0), size(1000, 1));
+        assert_eq!(g.next(ms(0), None), Next::Commit);
+        g.committed(ms(0), ms(5));
+        g.add(ms(6), size(300, 1));
+        assert_eq!(g.next(ms(6), None), Next::Wait { until: ms(30) });
+        assert_eq!(g.next(ms(7), Some(size(300, 1))), Next::Take);
+        assert_eq!(g.next(ms(7), Some(size(701, 1))), Next::Commit, "the limits hold");
+        assert_eq!(g.next(ms(30), None), Next::Commit);
     }
 
     /// A trickle of one transaction a millisecond, 5 ms per commit: bounded in count and in delay.

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use crate::diagnostic::{Code, Diagnostic, Place, Span};
-use crate::encode::avro::{Avro, Record, RecordField};
+use crate::encode::avro::{Avro, Enumeration, Record, RecordField, Special};
 use crate::encode::codes;
 use crate::encode::contract::Contract;
 use crate::encode::default::encode_default;
@@ -208,10 +208,20 @@ impl<'a> Compiler<'a> {
                 continue;
             };
             self.key_not_null(expr, &output.name, output.span);
-            let terms =
-                Terms { lossy: field.lossy, special: field.special, not_null: std::slice::from_ref(&field.name) };
-            match fit::slot(&expr.ty, expr.nullable, &field.ty, terms, &field.name) {
+            // Two keys of the table must never be one in the topic: nothing is rounded, clamped or taken by a default.
+            let terms = Terms { lossy: false, special: Special::RowError, not_null: std::slice::from_ref(&field.name) };
+            let ty = match &field.ty {
+                Avro::Enum(e) => Avro::Enum(Enumeration { default: None, ..Enumeration::clone(e) }.into()),
+                ty => ty.clone(),
+            };
+            match fit::slot(&expr.ty, expr.nullable, &ty, terms, &field.name) {
                 Ok(slot) => ops.push(operation(expr, slot, &field.name)),
+                Err(misfit) if misfit.code == codes::LOSSY => {
+                    let message = format!("key: {}: two keys could become one", misfit.message);
+                    let finding = Diagnostic::error(codes::BAD_KEY, message)
+                        .help("give the field a type that holds every value, here or in a NAME.key.avsc");
+                    self.findings.push(self.at_sql(finding, output.span));
+                }
                 Err(misfit) => {
                     let finding = Diagnostic::error(misfit.code, format!("key: {}", misfit.message));
                     let finding = Diagnostic { help: misfit.help, ..finding };

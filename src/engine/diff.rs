@@ -37,6 +37,8 @@ pub struct Transform {
     /// Transactions up to here are in the topic already: by a reconcile, or because Kafka has them.
     pub live_from: EndLsn,
     pub on_error: OnError,
+    /// Names of the plan's columns, where dead letters show the row (`dead_letter_rows`).
+    pub dead_letter_columns: Option<Vec<String>>,
     pub counts: Counts,
 }
 
@@ -78,10 +80,18 @@ enum Side {
     Body(Box<[u8]>),
     /// Only the hash is known: what was read back from the topic, or kept with a held key.
     Hash(u128),
+    /// It could not be rendered before either: the key is held, with this error told.
+    Failed(RowError),
 }
 
 /// A topic key, and what is to stand under it now.
-type Came = (Box<[u8]>, Result<Box<[u8]>, RowError>);
+type Came = (Box<[u8]>, Result<Box<[u8]>, Failed>);
+
+/// A row that cannot be rendered, and its values where the dead letter shows them.
+struct Failed {
+    error: RowError,
+    row: Option<serde_json::Value>,
+}
 
 #[derive(Default)]
 pub(super) struct Scratch {
@@ -302,9 +312,9 @@ fn row_change(
             Ok(true) => s.note_gone(&b.key, Side::Body(b.value[..].into())),
             Ok(false) => {}
             // It could not be rendered when it came either: the key is held, or the bridge would have stopped there.
-            Err(_) => {
+            Err(told) => {
                 let key = key_of(t, table, before, &mut b)?.map_err(|e| row_error(t, "?", s, e))?;
-                s.note_gone(key, Side::Hash(0));
+                s.note_gone(key, Side::Failed(told));
             }
         }
         for _ in 0..times {
@@ -315,7 +325,11 @@ fn row_change(
                     t.counts.failed(e);
                     let e = e.clone();
                     match key_of(t, table, after, &mut a)? {
-                        Ok(key) => s.came.push((key.into(), Err(e))),
+                        Ok(key) => {
+                            let key = key.into();
+                            let row = row_values(t, table, after)?;
+                            s.came.push((key, Err(Failed { error: e, row })));
+                        }
                         // Without a key there is nothing that could be held.
                         Err(e) => return Err(row_error(t, "?", s, e)),
                     }
@@ -356,6 +370,13 @@ fn merge(
     for (key, body) in came.drain(..) {
         let held = held::lookup(t, &key, state)?;
         let gone = s.gone.remove(&key);
+        if let (Some(_), Some(Side::Failed(told)), Err(e)) = (&held, &gone, &body)
+            && told == e
+        {
+            // The same is wrong as before: nothing new to tell.
+            t.counts.suppressed += 1;
+            continue;
+        }
         // What the topic holds under this key before the transaction.
         let prior = match (&held, gone) {
             (Some(h), _) => h.last_good.map(Side::Hash),
@@ -366,7 +387,7 @@ fn merge(
                 let same = match prior {
                     Some(Side::Body(b)) => b == body,
                     Some(Side::Hash(h)) => h == xxh3_128(body_of(&body)),
-                    None => false,
+                    Some(Side::Failed(_)) | None => false,
                 };
                 if same {
                     t.counts.suppressed += 1;
@@ -378,17 +399,18 @@ fn merge(
                     s.held.push(HeldChange { space: held, key, held: None });
                 }
             }
-            Err(e) => {
+            Err(Failed { error, row }) => {
                 let OnError::DeadLetter { topic, partitions, held: space } = t.on_error else {
                     let key = key_text(t, &key);
-                    return Err(row_error(t, &key, s, e));
+                    return Err(row_error(t, &key, s, error));
                 };
                 let last_good = prior.map(|p| match p {
                     Side::Body(b) => xxh3_128(body_of(&b)),
                     Side::Hash(h) => h,
+                    Side::Failed(_) => 0,
                 });
                 let info = s.info.expect("begin was called");
-                let letter = held::letter(&t.name, &e, info.end_lsn, s.seq);
+                let letter = held::letter(&t.name, &error, info.end_lsn, s.seq, row);
                 s.emit(topic, partitions, &key, Some(letter.as_bytes()), limits, out, outlet)?;
                 t.counts.held_changes += 1;
                 s.held.push(HeldChange { space, key, held: Some(Held { last_good }) });
@@ -446,6 +468,19 @@ pub(super) fn key_of<'o>(
 ) -> Result<Result<&'o [u8], RowError>, BadImage> {
     let key = with_row(t, table, image.unwrap_or_default(), |row| t.renderer.key(&t.context, &[row], out))?;
     Ok(key.map(|()| &out.key[..]))
+}
+
+/// The row in PostgreSQL's text forms, for a dead letter that shows it.
+pub(super) fn row_values(
+    t: &Transform,
+    table: &Table,
+    image: Option<&[u8]>,
+) -> Result<Option<serde_json::Value>, BadImage> {
+    let (Some(columns), Some(image)) = (&t.dead_letter_columns, image) else { return Ok(None) };
+    with_row(t, table, image, |row| {
+        let text = |cell: &Option<&[u8]>| cell.map(|c| String::from_utf8_lossy(c).into_owned());
+        Some(columns.iter().cloned().zip(row.iter().map(|c| serde_json::json!(text(c)))).collect())
+    })
 }
 
 /// A topic key as people read it: `{"order_id":1}`.

@@ -55,9 +55,9 @@ pub(super) fn forget(t: &Transform, state: &State, changes: &mut Vec<HeldChange>
     Ok(())
 }
 
-/// The value of a dead-letter record. Names and codes, never values of the row.
-pub(super) fn letter(transform: &str, e: &RowError, lsn: EndLsn, seq: u64) -> String {
-    serde_json::json!({
+/// The value of a dead-letter record: names and codes; values of the row only where the configuration asks for them.
+pub(super) fn letter(transform: &str, e: &RowError, lsn: EndLsn, seq: u64, row: Option<serde_json::Value>) -> String {
+    let mut letter = serde_json::json!({
         "version": 1,
         "transform": transform,
         "code": e.code.to_string(),
@@ -65,8 +65,11 @@ pub(super) fn letter(transform: &str, e: &RowError, lsn: EndLsn, seq: u64) -> St
         "lsn": lsn.to_string(),
         "seq": seq,
         "message": e.message,
-    })
-    .to_string()
+    });
+    if let Some(row) = row {
+        letter["row"] = row;
+    }
+    letter.to_string()
 }
 
 #[cfg(test)]

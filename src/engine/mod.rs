@@ -234,3 +234,6 @@ fn old_tuple<'a>(old: &OldTuple<'a>) -> Option<crate::row::Tuple<'a>> {
         OldTuple::Key(t) | OldTuple::Full(t) => Some(*t),
     }
 }
+
+#[cfg(test)]
+mod tests;

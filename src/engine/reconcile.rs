@@ -14,7 +14,7 @@ use crate::encode::{Rendered, body_of};
 use crate::record::{Origin, OutputBatch};
 use crate::state::{SpaceId, State};
 
-use super::diff::{Stamp, key_of, key_text, push, render_image};
+use super::diff::{Stamp, key_of, key_text, push, render_image, row_values};
 use super::held::{self, Held, HeldChange};
 use super::net::KeyAndImage;
 use super::{Engine, EngineError, OnError};
@@ -145,9 +145,10 @@ fn one(
                 let key = key_text(t, key);
                 return Err(EngineError::Row { transform: t.name.clone(), key, lsn: stamp.end_lsn, source: e });
             };
+            let row = row_values(t, table, Some(image))?;
             t.counts.held_changes += 1;
             summary.held += 1;
-            let letter = held::letter(&t.name, &e, stamp.end_lsn, *seq);
+            let letter = held::letter(&t.name, &e, stamp.end_lsn, *seq, row);
             push(out, topic, partitions, key, Some(letter.as_bytes()), stamp, *seq, Origin::Reconcile);
             *seq += 1;
             held_changes.push(HeldChange { space: held, key: key[..].into(), held: Some(Held { last_good: alive }) });

@@ -62,7 +62,8 @@ impl RegistryError {
             }
             RegistryError::NotRegistered { .. } => (
                 codes::NOT_REGISTERED,
-                "register it (`pgspine schema register`), or set [registry] mode = \"register\"".to_owned(),
+                "register the contract under this subject as your pipeline does, or set [registry] mode = \"register\""
+                    .to_owned(),
             ),
             RegistryError::Level { subject, level, wanted } => (
                 codes::LEVEL,

@@ -146,6 +146,7 @@ fn transform(d: &Definition, table: &Table) -> Transform {
             .collect(),
         live_from: EndLsn::ZERO,
         on_error: OnError::Halt,
+        dead_letter_columns: None,
         counts: Counts::default(),
     }
 }

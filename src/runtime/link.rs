@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::emit::{Answer, Batch, Commit, Committed, Edit, Emitter, ProgressUpdate};
 use crate::lsn::EndLsn;
 use crate::metrics::BackpressureCause;
 use crate::record::OutputBatch;
 
+use super::counting;
 use super::failure::Failure;
 use super::shared::Shared;
 
@@ -136,7 +137,12 @@ impl Link {
         self.in_flight -= u64::from(commit.batches).min(self.in_flight);
         self.committed = self.committed.max(Some(commit.committed));
         self.shared.committed(&commit);
+        let (now, mut newest) = (SystemTime::now(), None);
         while let Some((_, at)) = self.waiting.pop_front_if(|(end, _)| *end <= commit.committed.end_lsn()) {
+            self.shared.metrics.commit_visible(counting::time(at), now);
+            newest = Some(at);
+        }
+        if let Some(at) = newest {
             self.shared.visible(at);
         }
         Ok(())

@@ -70,6 +70,7 @@ impl Definition {
             slots: self.plan.sources[0].columns.iter().filter_map(place).collect(),
             live_from: EndLsn::ZERO,
             on_error: engine::OnError::Halt,
+            dead_letter_columns: None,
             counts: engine::Counts::default(),
         }
     }

@@ -36,7 +36,7 @@ pub struct Barrier {
     pub edits: Vec<Edit>,
     pub topics: Vec<TopicTask>,
     pub fuse: Fuse,
-    /// Of an unfinished reconcile at the same position: where its numbering goes on.
+    /// Where the numbering goes on that an earlier transaction or reconcile has begun at the same position.
     pub seq: u64,
     /// Spaces that are dropped at the end: rows of tables that are not kept.
     pub temporary: Vec<SpaceId>,

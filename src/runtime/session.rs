@@ -227,7 +227,8 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
     let committed = (!decision.rebase && at > EndLsn::ZERO).then_some(committed);
     let link = Link::new(emitter, answers, Arc::clone(&shared), committed);
     let seq = match &progress {
-        Some(p) if p.end_lsn == barrier_at && p.cursor.is_some() => p.seq,
+        // At the position of the last transaction or reconcile: versions of one key must not share a number.
+        Some(p) if p.end_lsn == barrier_at => p.seq,
         _ => 0,
     };
     let feedback_start = state.durable().min(at);
@@ -240,6 +241,11 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
         seq,
         temporary: loaded.iter().filter(|l| !l.kept).map(|l| l.space).collect(),
     });
+    // Until the barrier progress moves on for those that are live: it says at once that the others are not whole, or a crash
+    // in between would leave a topic behind that looks it.
+    if !decision.rebase && at > EndLsn::ZERO {
+        edits.extend(unfinished(&project, &decision, progress.as_ref(), barrier_at));
+    }
     let memory = config.limits.memory as usize;
     let until = match bridge.until {
         None => None,
@@ -273,10 +279,11 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
     // Nothing lies between here and the barrier: no need to wait for the stream.
     if reconciling && !live && tables_at.iter().all(|&t| t == barrier_at) {
         let watched = shared.watch_pipeline();
-        super::reconcile::run(&mut pipeline)?;
-        bridge.reconcile.clear();
+        let reconciled = super::reconcile::run(&mut pipeline);
         drop(watched);
         pipeline.publish();
+        reconciled?;
+        bridge.reconcile.clear();
     }
 
     // The stream.
@@ -598,12 +605,28 @@ fn build_engine(
             partitions: found[i].partitions,
             live_from: if decision.reconcile[i].is_some() { barrier } else { EndLsn::ZERO },
             on_error,
+            dead_letter_columns: config
+                .topic_override(&d.file.header.topic)
+                .filter(|o| o.dead_letter_rows)
+                .map(|_| d.plan.sources[0].columns.iter().map(|c| c.name.clone()).collect()),
             ..d.for_engine(i, (table, &tables[table]), context)
         });
     }
     let limits =
         SplitLimits { records: config.commit.split_records as usize, bytes: config.commit.split_bytes as usize };
     Ok((Engine::new(tables, transforms, limits), tables_at))
+}
+
+/// Cursors of the topics that progress knows and that will be reconciled.
+fn unfinished(project: &Project, decision: &Decision, progress: Option<&Progress>, barrier: EndLsn) -> Vec<Edit> {
+    let mut edits = Vec::new();
+    for (d, _) in project.definitions.iter().zip(&decision.reconcile).filter(|(_, reason)| reason.is_some()) {
+        if progress.is_some_and(|p| p.topics.contains_key(&d.topic)) {
+            let cursor = Some(serde_json::json!({ "lsn": barrier.to_string() }));
+            edits.push(Edit::ReconcileCursor { topic: d.topic.clone(), cursor });
+        }
+    }
+    edits
 }
 
 /// Whether every transform of a table is reconciled.

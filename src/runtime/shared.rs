@@ -176,11 +176,10 @@ impl Shared {
         }
     }
 
-    /// A source transaction can be read from Kafka; microseconds since 2000 of its commit.
+    /// The newest source transaction that can be read from Kafka; microseconds since 2000 of its commit.
     pub fn visible(&self, commit_time: i64) {
-        let (committed, now) = (super::counting::time(commit_time), SystemTime::now());
-        self.metrics.commit_visible(committed, now);
-        self.lock().lag = Some(now.duration_since(committed).unwrap_or_default());
+        let late = SystemTime::now().duration_since(super::counting::time(commit_time));
+        self.lock().lag = Some(late.unwrap_or_default());
     }
 
     /// What the server says of the slot.

@@ -4,6 +4,7 @@
 //! emptying one is a constant-time drop.
 
 use std::collections::HashMap;
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Arc, RwLock};
 
@@ -19,6 +20,8 @@ pub enum DiskError {
     Open { dir: String, source: std::io::Error },
     #[error("the disk of the state directory is full")]
     Full,
+    #[error("a key of {bytes} bytes, and the local state holds keys of up to {LONGEST_KEY}")]
+    LongKey { bytes: usize },
     #[error("reading or writing the local state failed")]
     Store(#[source] fjall::Error),
 }
@@ -39,6 +42,21 @@ pub(super) struct Disk {
     meta: Keyspace,
     spaces: Arc<RwLock<HashMap<SpaceId, Keyspace>>>,
 }
+
+/// The store has no empty key, and a topic may. No key of ours is a single zero: a row's begins with a length, a
+/// framed topic key has more bytes, and PostgreSQL's text holds no zero.
+const EMPTY: &[u8] = &[0];
+
+/// The key as the store has it.
+fn stored(key: &[u8]) -> Result<&[u8], DiskError> {
+    match key.len() {
+        0 => Ok(EMPTY),
+        1..=LONGEST_KEY => Ok(key),
+        bytes => Err(DiskError::LongKey { bytes }),
+    }
+}
+
+const LONGEST_KEY: usize = u16::MAX as usize;
 
 /// A memtable per keyspace: small, because many tables share the memory; batches are sorted, so small ones do.
 const MEMTABLE_BYTES: u64 = 8 << 20;
@@ -72,7 +90,7 @@ impl Disk {
     }
 
     pub fn get(&self, space: SpaceId, key: &[u8]) -> Result<Option<impl AsRef<[u8]> + use<>>, DiskError> {
-        Ok(self.space(space)?.get(key)?)
+        Ok(self.space(space)?.get(stored(key)?)?)
     }
 
     #[allow(clippy::type_complexity)]
@@ -81,8 +99,15 @@ impl Disk {
         space: SpaceId,
         from: &[u8],
     ) -> Result<impl Iterator<Item = Result<(fjall::UserKey, fjall::UserValue), DiskError>> + use<>, DiskError> {
-        let iter = self.space(space)?.range(from.to_vec()..);
-        Ok(iter.map(|guard| guard.into_inner().map_err(DiskError::from)))
+        let begin = match from {
+            EMPTY => Bound::Excluded(EMPTY.to_vec()),
+            from => Bound::Included(from.to_vec()),
+        };
+        let iter = self.space(space)?.range((begin, Bound::Unbounded));
+        Ok(iter.map(|guard| {
+            let (key, value) = guard.into_inner()?;
+            Ok((if *key == *EMPTY { fjall::UserKey::from(&b""[..]) } else { key }, value))
+        }))
     }
 
     pub fn approximate_len(&self, space: SpaceId) -> Result<u64, DiskError> {
@@ -113,13 +138,13 @@ pub(super) struct Batch {
 impl Batch {
     pub fn insert(&mut self, space: SpaceId, key: &[u8], value: &[u8]) -> Result<(), DiskError> {
         let k = self.disk.space(space)?;
-        self.inner.insert(&k, key, value);
+        self.inner.insert(&k, stored(key)?, value);
         Ok(())
     }
 
     pub fn remove(&mut self, space: SpaceId, key: &[u8]) -> Result<(), DiskError> {
         let k = self.disk.space(space)?;
-        self.inner.remove(&k, key);
+        self.inner.remove(&k, stored(key)?);
         Ok(())
     }
 

@@ -114,3 +114,32 @@ fn a_state_of_somebody_else_is_refused() {
     drop(disk);
     assert!(matches!(State::open(dir.path(), "b", LIMITS).err().unwrap(), StateError::NewerFormat { found: 99, .. }));
 }
+
+/// A string key of a topic may be empty, and the store has no empty key.
+#[test]
+fn an_empty_key_is_a_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut state = State::open(dir.path(), "b", LIMITS).unwrap();
+    let space = SpaceId(1);
+    state.put(space, Box::new([]), Some(b"x"[..].into()));
+    state.put(space, Box::new([1]), Some(b"y"[..].into()));
+    state.advance(EndLsn::new(1));
+    state.flush(committed(1)).unwrap();
+    drop(state);
+    let mut state = State::open(dir.path(), "b", LIMITS).unwrap();
+    assert_eq!(state.get(space, b"").unwrap(), Some(&b"x"[..]));
+    let expected = [(vec![], b"x".to_vec()), (vec![1], b"y".to_vec())];
+    assert_eq!(all(&state, space), BTreeMap::from(expected));
+    let mut behind = 0;
+    state
+        .scan(space, &[0], |_, _| {
+            behind += 1;
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert_eq!(behind, 1, "what follows the empty key");
+    state.remove_direct(space, std::iter::once(&b""[..])).unwrap();
+    assert!(state.get_direct(space, b"").unwrap().is_none());
+    let mut load = state.load();
+    assert!(load.put(space, &vec![1; 70_000], b"").is_err());
+}

@@ -47,11 +47,12 @@ fn transforms_and_contracts() {
     let bench = Bench::new("bad_files", "");
     assert_eq!(bench.project.output(&["schema", "pull"]).status.code(), Some(0));
     let text = one("name", "\"string\"");
+    #[rustfmt::skip]
     let cases = [
-        case("two statements", "SELECT id, name FROM shop.item; SELECT 1", &text, "PGS1011", "one SELECT", ""),
+        case("two statements", "SELECT id, name FROM shop.item; SELECT 1", &text, "PGS1011", "second statement", "one SELECT"),
         case("a star", "SELECT * FROM shop.item", &text, "PGS1013", "*", "name"),
         case("a volatile function", "SELECT id, now()::text AS name FROM shop.item", &text, "PGS1033", "now", ""),
-        case("an unknown column", "SELECT id, nmae AS name FROM shop.item", &text, "PGS1021", "nmae", "\"name\""),
+        case("an unknown column", "SELECT id, nmae AS name FROM shop.item", &text, "PGS1021", "nmae", "did you mean name?"),
         case("an unknown table", "SELECT id, name FROM shop.itme", &text, "PGS1020", "shop.itme", "shop.item"),
         case("a view", "SELECT id, 'x' AS name FROM shop.seen", &text, "PGS1022", "view", "tables behind"),
         case("a field without output", "SELECT id FROM shop.item", &text, "PGS2010", "name", ""),
@@ -90,15 +91,21 @@ fn transforms_and_contracts() {
         ),
         case("a contract that is no JSON", "SELECT id, name FROM shop.item", "{", "PGS2001", "", ""),
     ];
+    let mut wrong = Vec::new();
     for c in cases {
         bench.item(c.select, &c.avsc);
         let (code, found) = findings(&bench.project, &["check"]);
-        let finding = found.iter().find(|f| f["code"] == c.code).unwrap_or_else(|| panic!("{}: {found:#?}", c.name));
-        assert_eq!(code, 1, "{}", c.name);
+        let Some(finding) = found.iter().find(|f| f["code"] == c.code) else {
+            wrong.push(format!("{}: no {} in {found:#?}", c.name, c.code));
+            continue;
+        };
         let says = |key: &str, part: &str| part.is_empty() || finding[key].as_str().is_some_and(|t| t.contains(part));
-        assert!(says("message", c.says) && says("help", c.help), "{}: {finding:#}", c.name);
-        assert!(finding["line"].is_u64() && finding["file"].is_string(), "{}: {finding:#}", c.name);
+        let placed = finding["line"].is_u64() && finding["file"].is_string();
+        if code != 1 || !placed || !says("message", c.says) || !says("help", c.help) {
+            wrong.push(format!("{}: exit {code}: {finding:#}", c.name));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     // A table whose rows nothing identifies would refuse the application's own UPDATEs.
     bench.project.transform("shop/item", &bench.header("[\"u\"]", "SELECT u, v FROM shop.bare"), &text);
     let avsc = r#"{"type": "record", "name": "R", "fields": [{"name": "u", "type": "int"}, {"name": "v", "type": ["null", "string"]}]}"#;
@@ -237,10 +244,10 @@ fn topics_that_do_not_fit() {
     refused(&bench, &[], 2, &["PGS5012", "cleanup.policy=delete"]);
     remove(&[&bench.topic]);
 
-    // In "verify" mode nothing is made.
+    // In "verify" mode nothing is made; the progress topic is there since the refused start.
     bench.edit("[topics]", "[topics]\nmode = \"verify\"");
     let (code, found) = findings(&bench.project, &["check", "--live"]);
-    assert_eq!((code, errors(&found)), (1, vec!["PGS5010", "PGS5010"]), "{found:#?}");
+    assert_eq!((code, errors(&found)), (1, vec!["PGS5010"]), "{found:#?}");
     bench.edit("[topics]\nmode = \"verify\"", "[topics]");
 
     // Once keys lie in their partitions, another count would put them elsewhere.
@@ -272,8 +279,8 @@ fn what_the_registry_refuses() {
     assert_eq!((code, errors(&found)), (1, vec!["PGS6006"]), "{found:#?}");
     bench.edit("[topics]", "mode = \"verify\"\n[topics]");
     let (code, found) = findings(&bench.project, &["check", "--live"]);
-    assert_eq!((code, errors(&found)), (1, vec!["PGS6005", "PGS6005"]), "{found:#?}");
-    refused(&bench, &[], 2, &["PGS6005", "schema register"]);
+    assert_eq!((code, errors(&found)), (1, vec!["PGS6005"]), "{found:#?}");
+    refused(&bench, &[], 2, &["PGS6005", "[registry] mode"]);
 }
 
 #[test]
@@ -288,7 +295,7 @@ fn a_state_directory_that_is_not_ours() {
     let other = Bench::new("bad_state_other", "");
     let dir = bench.project.dir().join("state");
     other.edit("[postgres]", &format!("state_dir = {:?}\n[postgres]", dir.display().to_string()));
-    refused(&other, &[], 2, &["PGS7001", &format!("belongs to bridge \\\"{}\\\"", bench.project.name)]);
+    refused(&other, &[], 2, &["PGS7001", &format!("belongs to bridge \"{}\"", bench.project.name)]);
 }
 
 fn process_log_has(bench: &Bench, part: &str) -> Option<()> {
@@ -361,7 +368,7 @@ fn an_approval_of_another_revision_approves_nothing() {
     assert_eq!(process.code(LIMIT), 0, "{}", process.log());
     let revision = |log: &str| -> String {
         let at = log.find(&format!("tombstones:{}@", bench.topic)).unwrap_or_else(|| panic!("no word: {log}"));
-        log[at..].split(|c: char| c == '`' || c == ' ' || c == '"' || c == '\\').next().unwrap_or_default().to_owned()
+        log[at..].split(['`', ' ', '"', '\\']).next().unwrap_or_default().to_owned()
     };
     bench.item("SELECT id, upper(name) AS name, note, price, at FROM shop.item WHERE id > 100", ITEM_AVSC);
     let old = revision(&refused(&bench, &[], 2, &["PGS8004"]));

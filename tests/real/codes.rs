@@ -8,7 +8,7 @@ fn walk(folder: &Path, found: &mut BTreeMap<u16, Vec<String>>) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             walk(&path, found);
-        } else if path.file_name().is_some_and(|n| n == "codes.rs") {
+        } else if path.file_name().is_some_and(|n| n.to_string_lossy().ends_with("codes.rs")) {
             // pub const UNKNOWN_KEY: Code = Code(3003);
             for line in std::fs::read_to_string(&path).unwrap().lines() {
                 let number = line.split_once("= Code(").and_then(|(_, rest)| rest.split_once(')'));

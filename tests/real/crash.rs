@@ -14,6 +14,8 @@ pub struct Shop {
     pub database: Database,
     pub random: fastrand::Rng,
     next_id: i64,
+    /// TRUNCATE waits for a load, and a load that was stopped holds it up for ever: only where there is none.
+    pub truncates: bool,
 }
 
 pub const ITEM_AVSC: &str = r#"{"type": "record", "name": "Item", "namespace": "test", "fields": [
@@ -60,7 +62,7 @@ impl Shop {
         let seed = std::env::var("PGSPINE_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
         eprintln!("{name}: PGSPINE_SEED={seed}");
         let oracle = Oracle::new(&database, views);
-        Shop { oracle, project, database, random: fastrand::Rng::with_seed(seed), next_id: rows + 1 }
+        Shop { oracle, project, database, random: fastrand::Rng::with_seed(seed), next_id: rows + 1, truncates: false }
     }
 
     /// `n` source transactions.
@@ -100,6 +102,13 @@ impl Shop {
         let some = r.i64(1..self.next_id);
         let price = r.i64(0..4000) as f64 / 100.0;
         let part = r.u8(0..7);
+        if self.truncates && r.u8(0..100) == 0 {
+            let table = if r.bool() { "item" } else { "move" };
+            return format!(
+                "TRUNCATE {table}; INSERT INTO item VALUES ({}, 'new', {price}, NULL, 0) ON CONFLICT DO NOTHING",
+                some
+            );
+        }
         match r.u8(0..16) {
             0..3 => {
                 self.next_id += 1;
@@ -130,6 +139,11 @@ impl Shop {
         }
     }
 
+    /// All records of the views' topics.
+    pub fn topics(&self) -> Vec<Vec<Record>> {
+        self.oracle.views.iter().map(|v| read_topic(&v.topic)).collect()
+    }
+
     /// Everything committed goes to Kafka; the process ends with 0.
     pub fn catch_up(&self) {
         let mut process = self.project.spawn(&["run", "--until", "caught-up"], &[]);
@@ -154,6 +168,15 @@ impl Shop {
     pub fn wait_confirmed(&self, process: &mut Process, limit: Duration) {
         let mut client = self.database.client();
         process.until("the slot to follow", limit, || (confirmed(&mut client) >= self.oracle.lsn()).then_some(()));
+    }
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        let topics: Vec<String> = self.oracle.views.iter().map(|v| v.topic.clone()).collect();
+        crate::reconcile_scene::delete_topics(
+            &[topics, vec![format!("pgspine.{}.progress", self.project.name)]].concat(),
+        );
     }
 }
 

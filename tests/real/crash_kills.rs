@@ -31,6 +31,7 @@ fn run_and_kill(shop: &mut Shop, word: &str, most_ms: u64) -> String {
 fn under_load() {
     let mut shop = Shop::new("kills", 60, "");
     shop.catch_up();
+    shop.truncates = true;
     let mut streamed = 0;
     for n in 1..=kills() {
         let log = run_and_kill(&mut shop, "took over", 2500);

@@ -275,7 +275,7 @@ fn every_kind_of_value_that_does_not_fit_is_held() {
     }
     let status = s.status().expect("it runs");
     assert_eq!(status["transforms"]["n"]["dead_letters"], s.letters("n").len());
-    s.go("UPDATE v SET n = 2, t = '2025-01-01 00:00:00+00', e = 'sad', w = 'b', big = 'fits'");
+    s.go("UPDATE v SET n = 2.25, t = '2025-01-01 00:00:00+00', e = 'sad', w = 'b', big = 'fits'");
     s.drained();
     for name in ["n", "t", "e", "w", "big"] {
         assert_eq!(s.held(name), s.answer(name), "{name}");
@@ -317,4 +317,19 @@ fn a_bridge_that_stays_says_why_it_halted() {
     assert!(process.ended().is_none());
     process.signal(libc::SIGTERM);
     assert_eq!(process.code(std::time::Duration::from_secs(10)), 6);
+}
+
+#[test]
+fn a_dead_letter_shows_the_row_where_it_is_asked_for() {
+    let mut s = divided("shown", "dead_letter", false);
+    let file = s.project.dir().join("pgspine.toml");
+    let more = format!("\n[topic.\"{}\"]\ndead_letter_rows = true\n", s.topic("v"));
+    std::fs::write(&file, std::fs::read_to_string(&file).unwrap() + &more).unwrap();
+    s.start(&[]);
+    s.drained();
+    s.go("UPDATE v SET d = 0 WHERE id = 1");
+    s.drained();
+    let letters = s.letters("v");
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].1["row"], serde_json::json!({ "id": "1", "d": "0" }));
 }

@@ -628,7 +628,7 @@ fn each_kind_of_fault_is_found() {
     shop.catch_up();
     shop.work(20);
     shop.catch_up();
-    let topics: Vec<Vec<Record>> = shop.oracle.views.iter().map(|v| read_topic(&v.topic)).collect();
+    let topics = shop.topics();
     let compared = shop.oracle.compare(&topics).unwrap();
     assert!(compared.reconciled > 0 && compared.records > 0, "{compared:?}");
     let is_stream = |r: &Record| r.headers["pgspine-origin"] == "stream";

@@ -47,7 +47,6 @@ pub struct Heard {
     pub key: Vec<Option<String>>,
     pub value: Option<Vec<Option<String>>>,
     pub lsn: u64,
-    pub seq: u64,
     pub headers: BTreeMap<String, String>,
 }
 
@@ -61,7 +60,8 @@ pub struct Scene {
     steps: Vec<Step>,
     loose: BTreeSet<String>,
     environment: Vec<(String, String)>,
-    pub database: Database,
+    /// Last, so that it goes when nobody is connected any more.
+    _database: Database,
 }
 
 impl Drop for Scene {
@@ -111,7 +111,7 @@ impl Scene {
             steps: Vec::new(),
             loose: BTreeSet::new(),
             environment: Vec::new(),
-            database,
+            _database: database,
         };
         scene.transform("tick", "", 1, "SELECT t.id, t.n FROM tick AS t", &[("id", "\"int\""), ("n", "\"int\"")]);
         scene
@@ -168,10 +168,6 @@ impl Scene {
         }
         let at = self.published.iter().position(|p| p.name == name).expect("a transform");
         self.published.remove(at)
-    }
-
-    pub fn put_back(&mut self, p: Published) {
-        self.published.push(p);
     }
 
     fn published(&self, name: &str) -> &Published {
@@ -337,11 +333,13 @@ impl Scene {
         let mut value = |bytes: &[u8]| {
             let (id, body) = frame(bytes);
             let writer = writers.entry(id).or_insert_with(|| schema(id)).clone();
-            GenericDatumReader::builder(&writer)
-                .reader_schema(&reader)
-                .build()
-                .and_then(|r| r.read_value(&mut &body[..]))
-                .expect("the value's schema reads it")
+            let build = GenericDatumReader::builder(&writer);
+            // apache-avro resolves no decimal that is shorter than its precision: only what has to be resolved is.
+            let reading = match writer.canonical_form() == reader.canonical_form() {
+                true => build.build(),
+                false => build.reader_schema(&reader).build(),
+            };
+            reading.and_then(|r| r.read_value(&mut &body[..])).expect("the value's schema reads it")
         };
         let mut keys: BTreeMap<u32, Schema> = BTreeMap::new();
         let mut heard: Vec<((u32, u64, u64), Heard)> = Vec::new();
@@ -365,7 +363,7 @@ impl Scene {
                 assert_eq!(all, key, "{}: key and value agree", p.topic);
                 rest
             });
-            heard.push((version, Heard { key, value, lsn, seq, headers: r.headers }));
+            heard.push((version, Heard { key, value, lsn, headers: r.headers }));
         }
         heard.sort_by_key(|(version, _)| *version);
         heard.into_iter().map(|(_, h)| h).collect()

@@ -103,11 +103,16 @@ pub fn transaction_findings(options: &Options) -> Result<Vec<Diagnostic>, EmitEr
         return Ok(Vec::new());
     };
     let Some(settings) = describe(options, &ResourceSpecifier::Broker(id))? else { return Ok(Vec::new()) };
-    let number = |name: &str| settings.get(name).and_then(|v| v.parse::<usize>().ok());
-    let mut findings = Vec::new();
     // Once the topic exists, what counts is how many replicas it has in sync.
     let state = metadata.topics().iter().find(|t| t.name() == "__transaction_state" && t.error().is_none());
     let in_sync = state.map(|t| t.partitions().iter().map(|p| p.isr().len()).min().unwrap_or(0)).filter(|n| *n > 0);
+    Ok(judge(&settings, brokers, in_sync))
+}
+
+/// What the broker's settings mean for transactions. `in_sync`: replicas of `__transaction_state`, if it exists.
+fn judge(settings: &BTreeMap<String, String>, brokers: usize, in_sync: Option<usize>) -> Vec<Diagnostic> {
+    let number = |name: &str| settings.get(name).and_then(|v| v.parse::<usize>().ok());
+    let mut findings = Vec::new();
     if let Some(factor) = number("transaction.state.log.replication.factor")
         && in_sync.is_none()
         && factor > brokers
@@ -143,7 +148,7 @@ pub fn transaction_findings(options: &Options) -> Result<Vec<Diagnostic>, EmitEr
             .help("set auto.create.topics.enable=false, or create topics before consumers start"),
         );
     }
-    Ok(findings)
+    findings
 }
 
 fn admin(options: &Options) -> Result<(AdminClient<Logged>, AdminOptions), EmitError> {
@@ -190,5 +195,31 @@ fn wait<T>(future: impl Future<Output = Result<T, KafkaError>>, limit: Duration)
             return Err(KafkaError::AdminOp(RDKafkaErrorCode::OperationTimedOut));
         }
         std::thread::park_timeout(left);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Code;
+
+    fn check(settings: &[(&str, &str)], brokers: usize, in_sync: Option<usize>, expected: &[Code]) {
+        let settings = settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let codes: Vec<Code> = judge(&settings, brokers, in_sync).iter().map(|d| d.code).collect();
+        assert_eq!(codes, expected);
+    }
+
+    #[test]
+    fn transactions_need_their_replicas() {
+        let factor = "transaction.state.log.replication.factor";
+        let min_isr = "transaction.state.log.min.isr";
+        check(&[(factor, "1"), (min_isr, "1")], 1, None, &[]);
+        check(&[(factor, "3"), (min_isr, "1")], 1, None, &[codes::TRANSACTIONS_NOT_READY]);
+        // It exists: what it was made with does not matter any more.
+        check(&[(factor, "3"), (min_isr, "1")], 1, Some(1), &[]);
+        check(&[(factor, "3"), (min_isr, "2")], 3, Some(1), &[codes::TRANSACTIONS_NOT_READY]);
+        check(&[(factor, "3"), (min_isr, "2")], 3, Some(2), &[]);
+        check(&[(min_isr, "2")], 1, None, &[codes::TRANSACTIONS_NOT_READY]);
+        check(&[("auto.create.topics.enable", "true")], 1, Some(1), &[codes::AUTO_CREATE]);
     }
 }

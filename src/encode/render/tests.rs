@@ -322,6 +322,23 @@ fn keys_are_framed_records_and_large_records_are_errors() {
     assert_eq!(error.code, codes::ROW_TOO_LARGE);
 }
 
+/// Two keys of the table are never one in the topic.
+#[test]
+fn keys_lose_nothing() {
+    let codes = |ty: Type, field: &str| {
+        let text = format!(r#"{{"type":"record","name":"x.R","fields":[{{"name":"id",{field}}}]}}"#);
+        let contract = Contract::parse(Path::new("t.avsc"), &text).unwrap();
+        let plan = plan(&[("id", ColumnType::plain(ty), true)]);
+        let key = KeySchema::derive(&plan, &contract).unwrap();
+        let made = Renderer::new(&plan, &contract, &key, &RenderOptions::default());
+        made.err().unwrap_or_default().iter().map(|d| d.code.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(codes(Type::Int4, r#""type":"float","pgspine.lossy":true"#), ["PGS2016"]);
+    assert_eq!(codes(Type::Int4, r#""type":"int""#), [""; 0]);
+    let few = r#""type":{"type":"enum","name":"E","symbols":["ok","other"],"default":"other"}"#;
+    assert_eq!(codes(mood(), few).len(), 1);
+}
+
 #[test]
 fn old_records_read_as_the_present_contract_are_bytes_of_the_present_contract() {
     let old = r#"{"type":"record","name":"x.R","fields":[{"name":"was","type":"int"},{"name":"gone","type":"string"},{"name":"id","type":"int"}]}"#;

@@ -165,6 +165,8 @@ fn a_changed_new_unfinished_or_requested_transform_is_reconciled() {
     };
     assert_eq!(with(unfinished).reasons(), [Some(Reason::Unfinished), None]);
     assert_eq!(with(|c| c.requested = ["kept".to_owned()].into()).reasons(), [Some(Reason::Requested), None]);
+    // Stored rows are doubted as much as the topic.
+    assert_eq!(with(|c| c.requested = ["kept".to_owned()].into()).decide().unwrap().tables[0], TableNeed::Load);
 }
 
 #[test]

@@ -272,6 +272,13 @@ impl Binder<'_> {
 
     /// All of one type, and that type; the modifier is kept where all agree.
     fn common(&self, args: Vec<Expr>, word: &str, span: Span) -> Bound<(Vec<Expr>, ColumnType)> {
+        // A domain stays one only where all are of it.
+        let domain = match args.split_first() {
+            Some((first, rest)) if rest.iter().all(|a| a.ty.domain == first.ty.domain && a.ty.ty == first.ty.ty) => {
+                first.ty.domain.clone()
+            }
+            _ => None,
+        };
         let of: Vec<&Type> = args.iter().map(|a| &a.ty.ty).collect();
         let ty = resolve::common_type(&of).map_err(|(a, b)| {
             let message = format!("{word} types {} and {} cannot be matched", types::sql_name(&a), types::sql_name(&b));
@@ -283,7 +290,7 @@ impl Binder<'_> {
             _ => -1,
         };
         let collation = self.merged_collation(&args, span)?;
-        Ok((args, ColumnType { typmod, collation, ..ColumnType::plain(ty) }))
+        Ok((args, ColumnType { typmod, collation, domain, ..ColumnType::plain(ty) }))
     }
 }
 

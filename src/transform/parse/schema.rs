@@ -236,6 +236,21 @@ impl Reader<'_> {
     }
 
     fn column_type(&mut self) -> Read<ColumnType> {
+        let ty = self.written_type()?;
+        // The elements of box[] stand between semicolons: the catalogue has it by its own name, and so do we.
+        match &ty.ty {
+            Type::Array(element) => match &**element {
+                Type::Other(o) if o.name == QualifiedName::new("pg_catalog", "box") => {
+                    let name = QualifiedName::new("pg_catalog", "_box");
+                    Ok(ColumnType { ty: Type::Other(Arc::new(OtherType { oid: 0, name })), ..ty })
+                }
+                _ => Ok(ty),
+            },
+            _ => Ok(ty),
+        }
+    }
+
+    fn written_type(&mut self) -> Read<ColumnType> {
         if let (Some("interval"), Some(_)) = (self.parser.word_at(0), self.parser.word_at(1))
             && let Some(ty) = self.interval()?
         {

@@ -54,7 +54,7 @@ pub fn discover_all(folder: &Path) -> (Vec<TransformFile>, Vec<Diagnostic>) {
     if paths.is_empty() && findings.is_empty() {
         findings.push(
             Diagnostic::error(codes::NO_TRANSFORMS, format!("there is no transform in {}", folder.display()))
-                .help("put one into transforms/NAME.sql, or let `pgspine init --from-table T` draft it"),
+                .help("put one into transforms/NAME.sql, its contract beside it (`pgspine schema draft NAME` prints a first one)"),
         );
     }
     let mut files = Vec::new();

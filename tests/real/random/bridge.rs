@@ -148,6 +148,7 @@ impl Bridge {
                 slots: d.plan.sources[0].columns.iter().filter_map(slot).collect(),
                 live_from: EndLsn::ZERO,
                 on_error,
+                dead_letter_columns: None,
                 counts: Counts::default(),
             });
         }
@@ -234,11 +235,13 @@ impl Bridge {
 }
 
 /// The configuration of a project that never meets Kafka.
-pub fn config(dir: &Path, schema: &str) -> pgspine::config::Config {
+pub fn config(dir: &Path, transforms: &Path, schema: &str) -> pgspine::config::Config {
+    std::fs::create_dir_all(dir).expect("a folder");
     let toml = format!(
-        "[bridge]\nname = \"random\"\ntransforms = \"{0}/transforms\"\nstate_dir = \"{0}/state\"\n[postgres]\nurl = \"host=localhost\"\n\
+        "[bridge]\nname = \"random\"\ntransforms = \"{1}\"\nstate_dir = \"{0}/state\"\n[postgres]\nurl = \"host=localhost\"\n\
          search_path = \"{schema}, public\"\n[kafka]\nbootstrap_servers = \"localhost:1\"\n[registry]\nurl = \"http://localhost:1\"\n",
-        dir.display()
+        dir.display(),
+        transforms.display()
     );
     let path = dir.join("pgspine.toml");
     std::fs::write(&path, toml).expect("a file");

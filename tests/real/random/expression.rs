@@ -281,7 +281,19 @@ impl Expressions<'_> {
                 self.pick(&["LIKE", "NOT LIKE", "ILIKE"]),
                 self.pick(&["%a%", "a_c", "", "%", "A%", "%\\%%", "_%é"])
             ),
-            _ => self.column(|_| true).map_or("true".into(), |c| format!("({c} IS NOT NULL)")),
+            _ => {
+                let i = self.rng.usize(..self.table.columns.len());
+                let c = self.column_text(i);
+                if matches!(self.table.columns[i].kind, Kind::Json | Kind::Composite) {
+                    return format!("({c} IS NOT NULL)");
+                }
+                match self.rng.u32(..4) {
+                    0 => format!("({c} {} {c})", self.pick(&["=", "<>", "IS DISTINCT FROM", "<="])),
+                    1 => format!("({c} {}IN ({c}, {c}))", self.pick(&["", "NOT "])),
+                    2 => format!("({c} = coalesce({c}, {c}))"),
+                    _ => format!("({c} IS NOT NULL)"),
+                }
+            }
         }
     }
 

@@ -38,9 +38,12 @@ pub enum Identity {
 }
 
 pub fn random(rng: &mut Rng, name: &str) -> Schema {
-    let edges = rng.u32(..3) == 0;
-    let mut sql =
-        vec![format!("CREATE SCHEMA {name}"), format!("SET search_path = {name}, public"), kinds::TYPES.to_owned()];
+    let edges = rng.bool();
+    let mut sql = vec![
+        format!("CREATE SCHEMA IF NOT EXISTS {name}"),
+        format!("SET search_path = {name}, public"),
+        kinds::TYPES.to_owned(),
+    ];
     let tables = (0..[1, 1, 2, 3, 4][rng.usize(..5)]).map(|i| table(rng, i, &mut sql)).collect();
     Schema { name: name.to_owned(), tables, sql, edges }
 }

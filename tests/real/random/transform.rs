@@ -48,7 +48,7 @@ pub fn random(rng: &mut Rng, schema: &Schema, topic: &str, number: usize) -> Tra
     };
     let qualified = if alias.is_empty() { String::new() } else { format!("{alias}.") };
     let dead_letter = rng.u32(..3) == 0;
-    let risky = rng.u32(..if dead_letter { 2 } else { 8 }) == 0;
+    let risky = rng.u32(..if dead_letter { 2 } else { 6 }) == 0;
     let mut e = Expressions { rng, table: t, alias: qualified, risky };
     let key_columns = t.keys[e.rng.usize(..t.keys.len())].0.clone();
     let mut outputs: Vec<Output> = Vec::new();
