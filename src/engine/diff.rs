@@ -371,7 +371,7 @@ fn merge(
         let held = held::lookup(t, &key, state)?;
         let gone = s.gone.remove(&key);
         if let (Some(_), Some(Side::Failed(told)), Err(e)) = (&held, &gone, &body)
-            && told == e
+            && *told == e.error
         {
             // The same is wrong as before: nothing new to tell.
             t.counts.suppressed += 1;
