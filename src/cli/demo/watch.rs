@@ -38,6 +38,8 @@ pub struct Watch<'a> {
     last_drawn: Option<Instant>,
     /// When the end of WAL was where, as far as Kafka does not have it yet.
     ends: VecDeque<(Instant, Lsn)>,
+    /// How long the oldest such end had to wait, over about a second.
+    lags: VecDeque<(Instant, Duration)>,
     /// The newest samples of the counters, over about a second.
     counters: VecDeque<(Instant, u64, u64)>,
     rows_read: u64,
@@ -72,6 +74,7 @@ impl<'a> Watch<'a> {
             totals,
             last_drawn: None,
             ends: VecDeque::new(),
+            lags: VecDeque::new(),
             counters: VecDeque::new(),
             rows_read: 0,
             phase: Phase::Loading,
@@ -138,8 +141,14 @@ impl<'a> Watch<'a> {
             .collect();
         let emitted: Lsn = status["positions"]["emitted"].as_str().and_then(|l| l.parse().ok()).unwrap_or_default();
         self.ends.push_back((now, end));
+        // The longest wait that ended now, or that goes on.
+        let waited = self.ends.front().map_or(Duration::ZERO, |(at, _)| now.duration_since(*at));
         while self.ends.front().is_some_and(|(_, lsn)| *lsn <= emitted) {
             self.ends.pop_front();
+        }
+        self.lags.push_back((now, waited));
+        while self.lags.front().is_some_and(|(at, _)| now.duration_since(*at) > WINDOW) {
+            self.lags.pop_front();
         }
         let records = transforms.iter().map(|t| t.2 + t.3).sum();
         self.counters.push_back((now, self.workload.changes(), records));
@@ -156,7 +165,7 @@ impl<'a> Watch<'a> {
                 .map(|t| (t.to_owned(), status["loading"]["rows"].as_u64().unwrap_or(0))),
             end,
             emitted,
-            lag: self.ends.front().map_or(Duration::ZERO, |(at, _)| now.duration_since(*at)),
+            lag: self.lags.iter().map(|(_, lag)| *lag).max().unwrap_or_default(),
         };
         if let Some((table, rows)) = &self.now.reading {
             // Tables are read one after the other: those before it are done.
