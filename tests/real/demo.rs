@@ -90,7 +90,7 @@ mod runs {
 
     #[test]
     fn an_interrupt_while_streaming_ends_with_the_comparison() {
-        let mut demo = Demo::start("1h");
+        let mut demo = Demo::start("180s");
         demo.until("stream ");
         demo.process.signal(libc::SIGINT);
         let log = demo.ended();
@@ -100,7 +100,7 @@ mod runs {
 
     #[test]
     fn an_interrupt_while_loading_ends_without() {
-        let mut demo = Demo::start("1h");
+        let mut demo = Demo::start("180s");
         demo.until("load ");
         demo.process.signal(libc::SIGTERM);
         let log = demo.ended();
@@ -109,7 +109,7 @@ mod runs {
 
     #[test]
     fn the_server_does_not_outlive_a_killed_demo() {
-        let mut demo = Demo::start("1h");
+        let mut demo = Demo::start("180s");
         demo.until("PostgreSQL ");
         assert!(!demo.servers().is_empty());
         demo.process.kill9();
