@@ -5,26 +5,22 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::assemble::{AssembleOptions, Assembler};
-use crate::capture::publication::{self, Facts};
 use crate::capture::stream::{self, StreamOptions};
-use crate::capture::watch::Fingerprints;
-use crate::capture::{self, Connection, Mode, connect, slot, timeline};
+use crate::capture::{self, Connection, Mode, connect, slot};
 use crate::config::Config;
-use crate::emit::{self, Edit, Emitter, Progress, Session, TopicProgress, TransformRecord, topics};
-use crate::engine::{self, Engine, SplitLimits};
-use crate::lsn::{EndLsn, Lsn};
-use crate::metrics::{BridgeState, TransformInfo, TransformState};
-use crate::record::{OutputBatch, TopicId};
+use crate::emit::{Emitter, Session};
+use crate::lsn::EndLsn;
+use crate::metrics::{BridgeState, TransformState};
+use crate::record::OutputBatch;
 use crate::registry;
 use crate::state::{SpaceId, State};
-use crate::transform::function::Context;
 use crate::transform::source::OnError;
 
 use super::counting::Counting;
-use super::decide::{self, Approvals, Decision, Slot, Source, TableNeed, Wanted, WantedTable};
+use super::decide::{self, Approvals, TableNeed, Wanted, WantedTable};
 use super::failure::Failure;
 use super::fuse::Fuse;
 use super::idle::IdlePolicy;
@@ -32,12 +28,20 @@ use super::link::Link;
 use super::load::{self, Loaded};
 use super::measure;
 use super::pipeline::{Ended, Limits, Pipeline, read_cursor};
-use super::project::{self, Project};
-use super::reconcile::{Barrier, TopicTask};
-use super::shared::{Shared, TopicStatus};
+use super::project::{self};
+use super::reconcile::Barrier;
+use super::shared::Shared;
 use super::survey::{self, Survey};
 use super::watch::{Watch, Watched};
-use super::{Until, fingerprint, options};
+use super::{Until, options};
+
+mod kafka;
+mod parts;
+mod source;
+
+use kafka::{adopt, ensure_topics, pinned_keys, progress_before, register};
+use parts::{build_engine, drop_unused, infos, log_decision, progress_edits, statuses, topic_tasks, unfinished};
+use source::{claim, forwarded, look_at_source, publish};
 
 /// What outlives a session.
 pub struct Bridge {
@@ -339,408 +343,4 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
     stream.stop();
     pipeline.finish();
     Ok(ended)
-}
-
-/// Key and value schema ids, by definition.
-type Ids = Vec<(Option<u32>, u32)>;
-
-fn register(config: &Config, project: &Project, client: &registry::Client) -> Result<Ids, Failure> {
-    let mode = options::registry_mode(config);
-    let level = &config.registry.compatibility;
-    let mut ids = Vec::new();
-    for d in &project.definitions {
-        let key = match d.key.text() {
-            Some(text) => Some(client.ensure(&format!("{}-key", d.topic), text, mode, level)?),
-            None => None,
-        };
-        let value = client.ensure(&format!("{}-value", d.topic), d.contract.text(), mode, level)?;
-        ids.push((key, value));
-    }
-    Ok(ids)
-}
-
-/// The newest progress, if there is a progress topic; it is made here if it may be.
-fn progress_before(config: &Config, options: &emit::Options) -> Result<Option<Progress>, Failure> {
-    let wanted = options::progress_topic(config, options);
-    let found = topics::ensure(options, &[wanted], options::topic_mode(config))?;
-    refuse(found.diagnostics)?;
-    Ok(emit::progress::newest(options)?)
-}
-
-fn ensure_topics(
-    config: &Config,
-    project: &Project,
-    options: &mut emit::Options,
-    progress: Option<&Progress>,
-) -> Result<Vec<topics::Found>, Failure> {
-    let wanted = options::pinned_topics(config, project, progress);
-    let mut found = topics::ensure(options, &wanted, options::topic_mode(config))?;
-    refuse(found.diagnostics)?;
-    let smallest = found.found.values().filter_map(topics::Found::max_message_bytes).min();
-    options.smallest_topic_limit = smallest.unwrap_or(options.smallest_topic_limit);
-    Ok(wanted.iter().filter_map(|w| found.found.remove(&w.name)).collect())
-}
-
-fn refuse(findings: Vec<crate::diagnostic::Diagnostic>) -> Result<(), Failure> {
-    let (errors, warnings): (Vec<_>, Vec<_>) =
-        findings.into_iter().partition(|d| d.severity == crate::diagnostic::Severity::Error);
-    for w in warnings {
-        tracing::warn!(code = %w.code, "{}", w.message);
-    }
-    if errors.is_empty() { Ok(()) } else { Err(Failure::Findings(errors)) }
-}
-
-fn pinned_keys(project: &Project, ids: &Ids, progress: Option<&Progress>) -> Result<(), Failure> {
-    let findings: Vec<_> =
-        project.definitions.iter().zip(ids).filter_map(|(d, (key, _))| survey::key_pinned(d, *key, progress)).collect();
-    if findings.is_empty() { Ok(()) } else { Err(Failure::Findings(findings)) }
-}
-
-fn look_at_source(
-    config: &Config,
-    pg: &capture::Options,
-    sql: &mut Connection,
-    system: &timeline::System,
-    progress: Option<&Progress>,
-    prints: &Fingerprints,
-    kept: Option<&serde_json::Value>,
-) -> Result<Source, Failure> {
-    let mut source = Source {
-        system_identifier: system.identifier.to_string(),
-        timeline: system.timeline,
-        diverged: None,
-        slot: Slot::Absent,
-        changed_tables: BTreeSet::new(),
-        publication_changed: None,
-    };
-    source.slot = match slot::read(sql, &config.postgres.slot)? {
-        _ if config.postgres.temporary_slot => Slot::Temporary,
-        None => Slot::Absent,
-        Some(found) => match found.check(&pg.database) {
-            Ok(()) => Slot::Usable { confirmed: EndLsn(found.confirmed_flush.unwrap_or(Lsn::ZERO)) },
-            Err(e @ capture::Error::SlotLost { .. }) => Slot::Lost { reason: super::failure::chain(&e) },
-            Err(e) => return Err(e.into()),
-        },
-    };
-    let Some(p) = progress.filter(|p| p.end_lsn > EndLsn::ZERO) else { return Ok(source) };
-    if p.timeline != 0 && p.timeline != system.timeline {
-        let mut replication = connect(pg, Mode::Replication)?;
-        let history = timeline::history(&mut replication, system.timeline)?;
-        if timeline::check_continuity(p.end_lsn.0, p.timeline, system.timeline, &history).is_err() {
-            source.diverged = Some(p.end_lsn);
-        }
-    }
-    let changed = fingerprint::changed(&p.fingerprints, kept, prints);
-    for message in &changed.messages {
-        tracing::warn!("{message}");
-    }
-    source.changed_tables = changed.tables;
-    source.publication_changed = changed.publication;
-    Ok(source)
-}
-
-/// A new topic must be empty, or a person says that we may have it.
-fn adopt(
-    project: &Project,
-    decision: &Decision,
-    progress: Option<&Progress>,
-    options: &emit::Options,
-    approvals: &Approvals,
-) -> Result<(), Failure> {
-    for (d, reason) in project.definitions.iter().zip(&decision.reconcile) {
-        let known = progress.is_some_and(|p| p.topics.contains_key(&d.topic));
-        let word = format!("adopt:{}", d.topic);
-        if reason.is_some()
-            && !known
-            && !approvals.words.contains(&word)
-            && !emit::readback::is_empty(options, &d.topic)?
-        {
-            return Err(Failure::Adopt { topic: d.topic.clone(), word });
-        }
-    }
-    Ok(())
-}
-
-fn log_decision(project: &Project, decision: &Decision) {
-    for (d, reason) in project.definitions.iter().zip(&decision.reconcile) {
-        if let Some(reason) = reason {
-            tracing::info!(transform = d.file.name, topic = d.topic, reason = ?reason, "will be reconciled");
-        }
-    }
-    for topic in &decision.forget {
-        tracing::warn!(topic, "no transform has this topic any more: it is left as it is");
-    }
-}
-
-fn publish(config: &Config, conn: &mut Connection, wanted: &[publication::WantedTable]) -> Result<(), Failure> {
-    let facts = Facts::read(conn, &config.postgres.publication, wanted)?;
-    let (mode, columns) = (options::publication_mode(config), options::publication_columns(config));
-    let plan = publication::plan(mode, columns, &config.postgres.publication, wanted, &facts);
-    refuse(plan.findings.clone())?;
-    for statement in plan.statements() {
-        tracing::info!(statement, "publication");
-    }
-    publication::apply(conn, &plan)?;
-    Ok(())
-}
-
-/// How long an earlier walsender of ours may take to end before the wait is told.
-const CLAIM_STEP: Duration = Duration::from_millis(200);
-
-/// Waits until nobody reads from the slot. A walsender of this bridge that still holds it is an earlier life of ours, or
-/// a process that we have fenced just now: it is ended. Anybody else is waited for.
-fn claim(
-    pg: &capture::Options,
-    sql: &mut Connection,
-    config: &Config,
-    shared: &Shared,
-    emit_options: &emit::Options,
-    generation: u64,
-) -> Result<(), Failure> {
-    let mut steps = 0u32;
-    loop {
-        let pid = slot::read(sql, &config.postgres.slot)?.and_then(|s| s.active_pid);
-        let Some(pid) = pid else { return Ok(()) };
-        if shared.shutdown() {
-            return Err(Failure::ShutDown);
-        }
-        if steps.is_multiple_of(25) {
-            if let Some(newest) = emit::newer_generation(emit_options, generation)? {
-                let newest = Box::new(newest);
-                return Err(Failure::Emit(emit::EmitError::Superseded { ours: generation, newest }));
-            }
-            let name = crate::catalogue::quote_literal(&pg.application_name);
-            let rows = sql.query(&format!(
-                "SELECT pg_terminate_backend(pid) AS ended FROM pg_stat_activity WHERE pid = {pid} AND application_name = {name}"
-            ))?;
-            tracing::warn!(
-                slot = config.postgres.slot,
-                pid,
-                ours = !rows.is_empty(),
-                "the slot is held by another connection"
-            );
-            shared.is(BridgeState::WaitingSlot);
-        }
-        steps += 1;
-        shared.wait(CLAIM_STEP);
-    }
-}
-
-/// The server forwards silently to where the slot is: past the start there is a gap.
-fn forwarded(sql: &mut Connection, config: &Config, wanted: EndLsn) -> Result<(), Failure> {
-    let confirmed =
-        slot::read(sql, &config.postgres.slot)?.and_then(|s| s.confirmed_flush).map_or(EndLsn::ZERO, EndLsn);
-    if confirmed > wanted {
-        return Err(Failure::Forwarded { slot: config.postgres.slot.clone(), confirmed, wanted });
-    }
-    Ok(())
-}
-
-/// Rows of tables that no transform reads any more, or in another layout, go.
-fn drop_unused(state: &mut State, wanted: &[WantedTable]) -> Result<(), Failure> {
-    let of_use =
-        |t: &crate::state::TableState| wanted.iter().any(|w| w.stored && w.oid == t.oid && w.layout == t.layout);
-    let gone: Vec<SpaceId> = state.meta().tables.iter().filter(|t| !of_use(t)).map(|t| SpaceId(t.space)).collect();
-    if gone.is_empty() {
-        return Ok(());
-    }
-    state.update_meta(|m| m.tables.retain(of_use))?;
-    for space in gone {
-        state.clear(space)?;
-    }
-    Ok(())
-}
-
-#[allow(clippy::too_many_arguments)]
-fn build_engine(
-    config: &Config,
-    project: &Project,
-    decision: &Decision,
-    loaded: &[Loaded],
-    prints: &Fingerprints,
-    context: &Arc<Context>,
-    state: &mut State,
-    found: &[topics::Found],
-    barrier: EndLsn,
-) -> Result<(Engine, Vec<EndLsn>), Failure> {
-    let mut tables = Vec::new();
-    let mut tables_at = Vec::new();
-    for (i, (t, need)) in project.tables.iter().zip(&decision.tables).enumerate() {
-        let loaded_here = loaded.iter().find(|l| l.table == i);
-        let loaded_at = match (need, loaded_here) {
-            (TableNeed::Have { loaded_at }, _) => *loaded_at,
-            (_, Some(l)) if l.kept => barrier,
-            // Nothing is kept, and nobody looks at what lies before the barrier: it may be told in columns that are gone.
-            _ if t.identity.is_none() && all_reconcile(project, decision, i) => barrier,
-            // Changes count for each transform from where it is live.
-            _ => EndLsn::ZERO,
-        };
-        let kept = state.meta().tables.iter().find(|k| k.oid == t.table.oid).map(|k| SpaceId(k.space));
-        let table = t.for_engine(prints, kept, loaded_at);
-        tables_at.push(match (&table.identity, need) {
-            (engine::Identity::Key { .. }, TableNeed::Have { .. }) => state.applied().max(loaded_at),
-            _ => barrier,
-        });
-        tables.push(table);
-    }
-    let dead_letters = project.definitions.len();
-    let mut transforms = Vec::new();
-    let mut next_dead = 0;
-    for i in 0..project.definitions.len() {
-        let table = project.table_of(&project.definitions[i]);
-        let d = &project.definitions[i];
-        let on_error = match d.on_error {
-            OnError::Halt => engine::OnError::Halt,
-            OnError::DeadLetter => {
-                let place = dead_letters + next_dead;
-                next_dead += 1;
-                engine::OnError::DeadLetter {
-                    topic: TopicId(place as u16),
-                    partitions: found[place].partitions,
-                    held: held_space(state, &d.topic)?,
-                }
-            }
-        };
-        transforms.push(engine::Transform {
-            partitions: found[i].partitions,
-            live_from: if decision.reconcile[i].is_some() { barrier } else { EndLsn::ZERO },
-            on_error,
-            dead_letter_columns: config
-                .topic_override(&d.file.header.topic)
-                .filter(|o| o.dead_letter_rows)
-                .map(|_| d.plan.sources[0].columns.iter().map(|c| c.name.clone()).collect()),
-            ..d.for_engine(i, (table, &tables[table]), context)
-        });
-    }
-    let limits =
-        SplitLimits { records: config.commit.split_records as usize, bytes: config.commit.split_bytes as usize };
-    Ok((Engine::new(tables, transforms, limits), tables_at))
-}
-
-/// Cursors of the topics that progress knows and that will be reconciled.
-fn unfinished(project: &Project, decision: &Decision, progress: Option<&Progress>, barrier: EndLsn) -> Vec<Edit> {
-    let mut edits = Vec::new();
-    for (d, _) in project.definitions.iter().zip(&decision.reconcile).filter(|(_, reason)| reason.is_some()) {
-        if progress.is_some_and(|p| p.topics.contains_key(&d.topic)) {
-            let cursor = Some(serde_json::json!({ "lsn": barrier.to_string() }));
-            edits.push(Edit::ReconcileCursor { topic: d.topic.clone(), cursor });
-        }
-    }
-    edits
-}
-
-/// Whether every transform of a table is reconciled.
-fn all_reconcile(project: &Project, decision: &Decision, table: usize) -> bool {
-    let mut of_table =
-        project.definitions.iter().zip(&decision.reconcile).filter(|(d, _)| project.table_of(d) == table);
-    of_table.all(|(_, reason)| reason.is_some())
-}
-
-fn held_space(state: &mut State, topic: &str) -> Result<SpaceId, Failure> {
-    if let Some(space) = state.meta().held_space(topic) {
-        return Ok(space);
-    }
-    let mut space = SpaceId(0);
-    state.update_meta(|m| {
-        space = m.new_space();
-        m.held.push(crate::state::meta::HeldSpace { space: space.0, topic: topic.to_owned() });
-    })?;
-    Ok(space)
-}
-
-fn topic_tasks(
-    project: &Project,
-    engine: &Engine,
-    decision: &Decision,
-    loaded: &[Loaded],
-    state: &mut State,
-    ids: &Ids,
-) -> Vec<TopicTask> {
-    let mut tasks = Vec::new();
-    for (i, d) in project.definitions.iter().enumerate().filter(|(i, _)| decision.reconcile[*i].is_some()) {
-        let table = engine.transforms[i].table;
-        let rows = match (&engine.tables[table].identity, loaded.iter().find(|l| l.table == table)) {
-            (engine::Identity::Key { space, .. }, _) => *space,
-            (engine::Identity::Full, Some(l)) => l.space,
-            // `decide` loads every table that a reconcile reads and that is not kept.
-            (engine::Identity::Full, None) => continue,
-        };
-        let live = state.new_temporary_space();
-        tasks.push(TopicTask {
-            transform: i,
-            rows,
-            live,
-            record: Arc::clone(d.contract.record()),
-            schema_id: ids[i].1,
-            revision: d.revision.clone(),
-        });
-    }
-    tasks
-}
-
-/// What the first progress record of the session says beside the position.
-fn progress_edits(
-    config: &Config,
-    project: &Project,
-    decision: &Decision,
-    ids: &Ids,
-    found: &[topics::Found],
-    system: &timeline::System,
-    prints: &Fingerprints,
-) -> Vec<Edit> {
-    let mut edits = vec![Edit::Source {
-        epoch: decision.epoch,
-        system_identifier: system.identifier.to_string(),
-        timeline: system.timeline,
-        slot: config.postgres.slot.clone(),
-        revision: project.revision(),
-    }];
-    for (i, d) in project.definitions.iter().enumerate() {
-        let progress = TopicProgress {
-            topic_id: found[i].topic_id.clone(),
-            partitions: found[i].partitions,
-            key_schema_id: ids[i].0.map(|k| k as i32),
-            revision: Some(d.revision.clone()),
-            ..TopicProgress::default()
-        };
-        edits.push(Edit::Topic { topic: d.topic.clone(), progress });
-        if decision.reconcile[i].is_some() {
-            edits.push(Edit::Transform(TransformRecord {
-                topic: d.topic.clone(),
-                name: d.file.name.clone(),
-                sha256: d.file.sha256.clone(),
-                sql: d.file.text.clone(),
-                avsc: d.contract.text().to_owned(),
-            }));
-        }
-    }
-    for topic in &decision.forget {
-        edits.push(Edit::ForgetTopic { topic: topic.clone() });
-        edits.push(Edit::ForgetTransform { topic: topic.clone() });
-    }
-    edits.push(Edit::Fingerprints(fingerprint::compact(prints)));
-    edits
-}
-
-fn statuses(project: &Project) -> Vec<TopicStatus> {
-    let of = |d: &project::Definition, dead_letter: bool| TopicStatus {
-        transform: d.file.name.clone(),
-        topic: if dead_letter { format!("{}.dead-letter", d.topic) } else { d.topic.clone() },
-        dead_letter,
-        tables: d.plan.sources.iter().map(|s| s.table.to_string()).collect(),
-        ..TopicStatus::default()
-    };
-    let dead = project.definitions.iter().filter(|d| d.on_error == OnError::DeadLetter);
-    project.definitions.iter().map(|d| of(d, false)).chain(dead.map(|d| of(d, true))).collect()
-}
-
-fn infos(project: &Project, ids: &Ids) -> Vec<TransformInfo> {
-    let of = |(d, (_, value)): (&project::Definition, &(Option<u32>, u32))| TransformInfo {
-        name: d.file.name.clone(),
-        topic: d.topic.clone(),
-        owner: d.file.header.owner.clone().unwrap_or_default(),
-        sha256: d.file.sha256.clone(),
-        schema_id: *value,
-    };
-    project.definitions.iter().zip(ids).map(of).collect()
 }
