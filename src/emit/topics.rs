@@ -7,7 +7,7 @@ mod admin;
 mod describe;
 mod verify;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::Diagnostic;
 
@@ -145,7 +145,10 @@ pub fn ensure(options: &Options, wanted: &[Wanted], mode: Mode) -> Result<Findin
         })),
         Mode::Look => {}
     }
-    let names: Vec<&str> = wanted.iter().map(|t| t.name.as_str()).filter(|name| verify::is_topic_name(name)).collect();
+    // Two transforms may name one topic, which is a finding elsewhere; Kafka refuses a request that names it twice.
+    let names: BTreeSet<&str> =
+        wanted.iter().map(|t| t.name.as_str()).filter(|name| verify::is_topic_name(name)).collect();
+    let names: Vec<&str> = names.into_iter().collect();
     let mut configs = admin::configs(options, &names)?;
     let mut described = describe::topics(options, &names)?;
     for topic in wanted {

@@ -91,7 +91,6 @@ fn stopped_within_the_first_load() {
 
 /// Its transaction outlives its time, and the broker says the same as to a zombie; but nobody has taken over.
 #[test]
-#[ignore = "the time of a transaction is a minute: by hand"]
 fn a_long_sleep_alone_is_no_end() {
     let mut shop = Shop::new("long_sleep", 40, "");
     let environment = [("PGSPINE_FAILPOINT", "before_commit:6"), ("PGSPINE_FAILPOINT_SIGNAL", "STOP")];
