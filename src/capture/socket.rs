@@ -76,11 +76,6 @@ impl Socket {
         }
     }
 
-    /// Asks the kernel for a receive buffer of this size; it may give less.
-    pub fn set_receive_buffer(&self, bytes: usize) -> io::Result<()> {
-        SockRef::from(&self.as_fd()).set_recv_buffer_size(bytes)
-    }
-
     /// Ends both directions at once: a thread that is blocked in a read of this socket returns.
     pub fn shutdown(&self) {
         // The other side may have gone first; then there is nothing left to shut down.

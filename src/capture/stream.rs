@@ -48,9 +48,6 @@ pub struct Stream {
 /// Used when the server has no `wal_sender_timeout` by which it would notice.
 const INTERVAL_WITHOUT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Beyond this the walsender's own buffers decide.
-const RECEIVE_BUFFER: usize = 4 << 20;
-
 /// Starts replication on a walsender connection. Errors about the slot have their names (`SlotActive`, `SlotLost`, …).
 pub fn start(mut connection: Connection, options: StreamOptions) -> Result<Stream, Error> {
     slot::check_name(&options.slot)?;
@@ -76,9 +73,6 @@ pub fn start(mut connection: Connection, options: StreamOptions) -> Result<Strea
     let (socket, mut received) = connection.copy_both(&command).map_err(|e| slot::classify(e, &options.slot))?;
     socket.set_read_timeout(Some(TICK.min(status_interval))).map_err(Error::Io)?;
     socket.set_write_timeout(Some(INTERVAL_WITHOUT_TIMEOUT)).map_err(Error::Io)?;
-    if receive_buffer_limit() >= RECEIVE_BUFFER {
-        socket.set_receive_buffer(RECEIVE_BUFFER).map_err(Error::Io)?;
-    }
 
     let queue = Arc::new(Queue::new(options.queue_bytes));
     let feedback = Arc::new(Feedback::new(options.confirmed));
@@ -169,10 +163,4 @@ fn wal_sender_timeout(connection: &mut Connection) -> Result<Duration, Error> {
 /// The replication grammar knows no E'' strings: only the quote is doubled.
 fn plain_literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
-}
-
-/// `net.core.rmem_max`: asking for a buffer above it would give this much and switch off the kernel's own growing.
-fn receive_buffer_limit() -> usize {
-    let text = std::fs::read_to_string("/proc/sys/net/core/rmem_max").unwrap_or_default();
-    text.trim().parse().unwrap_or(0)
 }

@@ -5,12 +5,12 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::error::EmitError;
-use super::group::{Grouping, Next, Size};
+use super::group::{Grouping, Next};
 use super::headers::HeaderBuffer;
 use super::options::Kind;
 use super::producer::Outgoing;
 use super::progress::{Edit, Progress};
-use super::queue::{Queue, Stopped};
+use super::queue::{self, Queue, Stopped};
 use super::session::Session;
 use super::{Answer, Batch, Commit, Committed, TopicCounts};
 use crate::clock;
@@ -221,7 +221,8 @@ impl Writer {
     }
 
     fn write(&mut self, batch: Batch, deadline: Instant) -> Result<(), EmitError> {
-        let Batch { output, progress, must_commit_alone } = batch;
+        let size = queue::size(&batch);
+        let Batch { output, progress, .. } = batch;
         let Session { options, producer, progress: at } = &mut self.session;
         let now = clock::now_millis();
         for record in &output.records {
@@ -244,8 +245,6 @@ impl Writer {
                 None => counts.tombstones += 1,
             }
         }
-        let size =
-            Size { records: output.records.len() as u64, bytes: output.arena.len() as u64, alone: must_commit_alone };
         self.group.batches += 1;
         self.group.records += size.records;
         self.group.bytes += size.bytes;

@@ -2,8 +2,9 @@
 //!
 //! It closes as soon as nothing is waiting or a limit is reached. After a small one (fewer than [`SMALL`] records) the
 //! next commit starts no earlier than one commit's duration later, at most `interval`, so that a trickle of source
-//! transactions does not become thousands of Kafka transactions a minute. After a large one ([`LARGE`] records or more)
-//! it waits for half of `interval`: somebody is catching up, and the broker's cost per transaction is what it pays for.
+//! transactions does not become thousands of Kafka transactions a minute. Who is behind gathers for the whole of
+//! `interval`, or until a limit is reached: nobody waits for a single record then, and what a transaction costs the
+//! broker is what the way to the present is paid in.
 
 use std::time::Duration;
 
@@ -11,9 +12,6 @@ use super::options::CommitLimits;
 
 /// Below this many records a transaction costs more than what it carries.
 const SMALL: u64 = 100;
-
-/// From here on nobody waits for a single record: at a commit's 5 ms these are 200,000 a second.
-const LARGE: u64 = 1000;
 
 /// Times are durations since any fixed moment.
 #[derive(Debug)]
@@ -30,6 +28,7 @@ struct Open {
     records: u64,
     bytes: u64,
     alone: bool,
+    behind: bool,
 }
 
 /// How much a batch is.
@@ -38,6 +37,7 @@ pub(super) struct Size {
     pub records: u64,
     pub bytes: u64,
     pub alone: bool,
+    pub behind: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,10 +58,11 @@ impl Grouping {
 
     /// A batch has been written; the first opens the transaction.
     pub fn add(&mut self, now: Duration, size: Size) {
-        let open = self.open.get_or_insert(Open { since: now, records: 0, bytes: 0, alone: false });
+        let open = self.open.get_or_insert(Open { since: now, records: 0, bytes: 0, alone: false, behind: false });
         open.records += size.records;
         open.bytes += size.bytes;
         open.alone |= size.alone;
+        open.behind = size.behind;
     }
 
     /// What to do with the open transaction, when `waiting` is the next batch of the input.
@@ -84,6 +85,7 @@ impl Grouping {
                 Next::Commit
             }
             Some(_) => Next::Take,
+            None if open.behind => Next::Wait { until: closes_at },
             None if now >= self.floor => Next::Commit,
             None => Next::Wait { until: self.floor.min(closes_at) },
         }
@@ -94,8 +96,7 @@ impl Grouping {
         let records = self.open.take().map_or(0, |open| open.records);
         self.floor = match records {
             ..SMALL => now + (now - closing).min(self.limits.interval),
-            SMALL..LARGE => now,
-            LARGE.. => now + self.limits.interval / 2,
+            SMALL.. => now,
         };
     }
 }
@@ -111,7 +112,7 @@ mod tests {
         Duration::from_millis(n)
     }
     fn size(records: u64, bytes: u64) -> Size {
-        Size { records, bytes, alone: false }
+        Size { records, bytes, ..Size::default() }
     }
 
     #[test]
@@ -169,16 +170,17 @@ mod tests {
     }
 
     #[test]
-    fn a_large_one_is_followed_by_one_that_gathers() {
+    fn who_is_behind_gathers() {
+        let behind = |records| Size { behind: true, ..size(records, 1) };
         let mut g = Grouping::new(LIMITS);
-        g.add(ms(0), size(1000, 1));
-        assert_eq!(g.next(ms(0), None), Next::Commit);
-        g.committed(ms(0), ms(5));
-        g.add(ms(6), size(300, 1));
-        assert_eq!(g.next(ms(6), None), Next::Wait { until: ms(30) });
-        assert_eq!(g.next(ms(7), Some(size(300, 1))), Next::Take);
-        assert_eq!(g.next(ms(7), Some(size(701, 1))), Next::Commit, "the limits hold");
-        assert_eq!(g.next(ms(30), None), Next::Commit);
+        g.add(ms(0), behind(300));
+        assert_eq!(g.next(ms(0), None), Next::Wait { until: ms(50) });
+        assert_eq!(g.next(ms(7), Some(behind(300))), Next::Take);
+        assert_eq!(g.next(ms(7), Some(behind(701))), Next::Commit, "the limits hold");
+        assert_eq!(g.next(ms(50), None), Next::Commit);
+        // The present is reached within the transaction: it goes at once.
+        g.add(ms(8), size(1, 1));
+        assert_eq!(g.next(ms(8), None), Next::Commit);
     }
 
     /// A trickle of one transaction a millisecond, 5 ms per commit: bounded in count and in delay.

@@ -61,6 +61,8 @@ pub struct Batch {
     pub progress: ProgressUpdate,
     /// A part of a split source transaction, or a step of a reconcile: nothing shares its Kafka transaction.
     pub must_commit_alone: bool,
+    /// Its source transactions were committed a while before the server sent them: nobody waits for a single record.
+    pub behind: bool,
 }
 
 /// What the emitter says, from its own thread.

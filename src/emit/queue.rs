@@ -160,10 +160,12 @@ fn held(batch: &Batch) -> usize {
     batch.output.arena.len() + batch.output.records.len() * size_of::<OutputRecord>() + size_of::<Batch>()
 }
 
-fn size(batch: &Batch) -> Size {
+/// What the batch adds to a Kafka transaction.
+pub(super) fn size(batch: &Batch) -> Size {
     Size {
         records: batch.output.records.len() as u64,
         bytes: batch.output.arena.len() as u64,
         alone: batch.must_commit_alone,
+        behind: batch.behind,
     }
 }

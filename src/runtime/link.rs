@@ -14,6 +14,9 @@ use super::counting;
 use super::failure::Failure;
 use super::shared::Shared;
 
+/// A bridge that keeps up is sent each transaction within milliseconds.
+const BEHIND_MICROS: i64 = 1_000_000;
+
 pub struct Link {
     emitter: Emitter,
     answers: Receiver<Answer>,
@@ -23,6 +26,7 @@ pub struct Link {
     /// `end_lsn` of the newest batch that the emitter has.
     sent: EndLsn,
     in_flight: u64,
+    behind: bool,
     /// Source transactions with records that Kafka has not committed yet: where they end, and when they committed.
     waiting: VecDeque<(EndLsn, i64)>,
 }
@@ -30,7 +34,7 @@ pub struct Link {
 impl Link {
     pub fn new(emitter: Emitter, answers: Receiver<Answer>, shared: Arc<Shared>, committed: Option<Committed>) -> Link {
         let sent = committed.map_or(EndLsn::ZERO, Committed::end_lsn);
-        Link { emitter, answers, shared, committed, sent, in_flight: 0, waiting: VecDeque::new() }
+        Link { emitter, answers, shared, committed, sent, in_flight: 0, behind: false, waiting: VecDeque::new() }
     }
 
     pub fn committed(&self) -> Option<Committed> {
@@ -50,6 +54,11 @@ impl Link {
         self.waiting.push_back((end_lsn, commit_time));
     }
 
+    /// How long before it was sent the newest source transaction was committed, in µs, both by the server's clock.
+    pub fn sent_after(&mut self, micros: i64) {
+        self.behind = micros >= BEHIND_MICROS;
+    }
+
     /// Hands `out` over and leaves an empty batch at the same position in its place. Waits for room.
     pub fn send(&mut self, out: &mut OutputBatch, edits: &mut Vec<Edit>, alone: bool) -> Result<(), Failure> {
         let next = OutputBatch {
@@ -63,7 +72,7 @@ impl Link {
         let progress = ProgressUpdate { edits: std::mem::take(edits) };
         self.in_flight += 1;
         let begun = Instant::now();
-        let sent = self.emitter.send(Batch { output, progress, must_commit_alone: alone });
+        let sent = self.emitter.send(Batch { output, progress, must_commit_alone: alone, behind: self.behind });
         // It waits where the queue is full: Kafka is slower than the source, or away.
         self.shared.held_back(BackpressureCause::Kafka, begun.elapsed());
         match sent {

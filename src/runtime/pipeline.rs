@@ -176,9 +176,10 @@ impl Pipeline<'_> {
         failpoints::hit("received");
         for message in chunk.messages() {
             match message.map_err(capture::Error::Protocol)? {
-                ReplicationMessage::XLogData { wal_start, payload, .. } => {
+                ReplicationMessage::XLogData { wal_start, time, payload, .. } => {
                     if let Some(tx) = assembler.push(wal_start, payload)? {
                         failpoints::hit("assembled");
+                        self.link.sent_after(time - tx.info.commit_time);
                         self.transaction(&tx)?;
                         assembler.recycle(tx);
                     }

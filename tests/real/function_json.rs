@@ -83,6 +83,9 @@ fn documents(rng: &mut fastrand::Rng, n: usize) -> Vec<Option<String>> {
         "[[1,2],[3]]",
         "{\"a\":{\"a\":[{\"a\":1.0}]}}",
         "{\"a\":1,\"a\":2}",
+        "{\"a\":{\"a\":1},\"a\":null}",
+        "{\"a\":{\"a\":1,\"a\":2},\"a\":[3],\"a\":{\"b\":4}}",
+        "{\"1\":{\"0\":1.0},\"1\":null}",
     ]);
     list.extend((0..n).map(|_| {
         let depth = rng.usize(..4);

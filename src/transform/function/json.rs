@@ -6,7 +6,7 @@ use super::Arg::{Bool, Int4, Json, Jsonb, Text, TextArray};
 use super::declare::*;
 use super::{Call, EvalError, Function};
 use crate::datum::json::{self, Builder, JsonError, JsonKind};
-use crate::datum::{Value, array};
+use crate::datum::{DatumError, Value, array};
 
 pub static FUNCTIONS: &[Function] = &[
     nullable(operator("->", &[Json, Text], Json, field)),
@@ -94,7 +94,6 @@ fn find_element<'a>(args: &mut [Value<'a>]) -> Result<(Option<Cow<'a, str>>, boo
 }
 
 fn find_path<'a>(args: &mut [Value<'a>]) -> Result<(Option<Cow<'a, str>>, bool), EvalError> {
-    let malformed = |_| error("XX000", "a text[] is not in its output form");
     let path = text(args, 1)?;
     // Looked at before the value is: its errors do not count then.
     for step in array::elements(path.as_bytes()).map_err(malformed)? {
@@ -109,17 +108,34 @@ fn find_path<'a>(args: &mut [Value<'a>]) -> Result<(Option<Cow<'a, str>>, bool),
         JsonKind::Object | JsonKind::Array => whole.trim_start_matches(BLANKS),
         _ => whole.as_ref(),
     };
-    let mut part = Some(start.trim_end_matches(BLANKS));
-    for step in array::elements(path.as_bytes()).map_err(malformed)? {
-        let Some(step) = step.map_err(malformed)? else { return Ok((None, binary)) };
-        let step = std::str::from_utf8(&step).map_err(|_| error("22021", "the path is not UTF-8"))?;
-        part = part.and_then(|p| match json::kind(p) {
-            JsonKind::Object => json::member(p, step),
-            JsonKind::Array => json::element(p, subscript(step)?),
-            _ => None,
-        });
+    let steps = array::elements(path.as_bytes()).map_err(malformed)?;
+    Ok((found(&whole, descend(start.trim_end_matches(BLANKS), steps)?), binary))
+}
+
+fn malformed(_: DatumError) -> EvalError {
+    error("XX000", "a text[] is not in its output form")
+}
+
+/// What the steps lead to. Of members with equal keys each is walked, and the last one that the whole path leads through
+/// answers: `{"a":{"b":1},"a":null}` has a value at `{a,b}`.
+fn descend<'a>(part: &'a str, mut steps: array::Elements<'_>) -> Result<Option<&'a str>, EvalError> {
+    let Some(step) = steps.next() else { return Ok(Some(part)) };
+    let Some(step) = step.map_err(malformed)? else { return Ok(None) };
+    let step = std::str::from_utf8(&step).map_err(|_| error("22021", "the path is not UTF-8"))?;
+    match json::kind(part) {
+        JsonKind::Object => {
+            let mut last = None;
+            for (_, value) in json::parts(part).filter(|(key, _)| json::unquote(key) == step) {
+                last = descend(value, steps.clone())?.or(last);
+            }
+            Ok(last)
+        }
+        JsonKind::Array => match subscript(step).and_then(|index| json::element(part, index)) {
+            Some(element) => descend(element, steps),
+            None => Ok(None),
+        },
+        _ => Ok(None),
     }
-    Ok((found(&whole, part), binary))
 }
 
 /// An array index as C's `strtol` reads it: white space and a sign in front, nothing behind.
