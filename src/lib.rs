@@ -20,6 +20,7 @@ pub mod lsn;
 pub mod record;
 pub mod relation;
 pub mod row;
+mod varint;
 
 // The journey of one change.
 pub mod capture;

@@ -94,7 +94,8 @@ fn document(d: &Definition, table: &TableUse, from: &str) -> Value {
     let output = |(i, o): (usize, &Output)| {
         let ty = match &o.shape {
             Shape::Scalar(expr) => full_name(&expr.ty),
-            Shape::Record { .. } => "record".to_owned(),
+            Shape::Record { .. } | Shape::One { .. } => "record".to_owned(),
+            Shape::List { .. } => "array".to_owned(),
         };
         json!({
             "name": o.name, "type": ty, "nullable": o.shape.nullable(),

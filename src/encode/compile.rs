@@ -163,6 +163,7 @@ impl<'a> Compiler<'a> {
                 }
                 _ => json,
             },
+            other => other.expr(),
         };
         let terms = Terms { lossy: field.lossy, special: field.special, not_null: &self.options.not_null };
         match fit::slot(&expr.ty, expr.nullable, &field.ty, terms, path) {

@@ -70,16 +70,7 @@ impl Drafter<'_> {
     fn field(&mut self, name: &str, shape: &Shape, asserted: bool, parent: &str) -> Json {
         let mut field = Map::new();
         field.insert("name".into(), json!(name));
-        let (ty, doc) = match shape {
-            Shape::Scalar(expr) => (self.ty(&expr.ty), self.comment(expr)),
-            Shape::Record { fields, .. } => {
-                let full = format!("{parent}{}", pascal(name));
-                let mut record = self.head(&full, None);
-                let fields = fields.iter().map(|f| self.field(&f.name, &f.shape, false, &full)).collect();
-                record.insert("fields".into(), Json::Array(fields));
-                (Json::Object(record), None)
-            }
-        };
+        let (ty, doc) = self.shape(name, shape, parent);
         if shape.nullable() && !asserted {
             field.insert("type".into(), json!(["null", ty]));
             field.insert("default".into(), Json::Null);
@@ -90,6 +81,25 @@ impl Drafter<'_> {
             field.insert("doc".into(), json!(doc));
         }
         Json::Object(field)
+    }
+
+    fn shape(&mut self, name: &str, shape: &Shape, parent: &str) -> (Json, Option<String>) {
+        match shape {
+            Shape::Scalar(expr) => (self.ty(&expr.ty), self.comment(expr)),
+            Shape::Record { fields, .. } => {
+                let full = format!("{parent}{}", pascal(name));
+                let mut record = self.head(&full, None);
+                let fields = fields.iter().map(|f| self.field(&f.name, &f.shape, false, &full)).collect();
+                record.insert("fields".into(), Json::Array(fields));
+                (Json::Object(record), None)
+            }
+            Shape::List { item, .. } => {
+                let (items, _) = self.shape(name, item, parent);
+                let items = if item.nullable() { json!(["null", items]) } else { items };
+                (json!({ "type": "array", "items": items }), None)
+            }
+            Shape::One { item, .. } => self.shape(name, item, parent),
+        }
     }
 
     /// Of an output that is a column as it stands.

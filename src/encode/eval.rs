@@ -1,16 +1,11 @@
 //! The one place where this room asks the evaluator.
 
 use crate::datum::Value;
-use crate::row::Row;
-use crate::transform::function::{Context, EvalError};
+use crate::transform::function::EvalError;
 use crate::transform::{Expr, ExprKind, Scope};
 
-pub(crate) fn evaluate<'a>(expr: &'a Expr, context: &'a Context, rows: &'a [Row<'a>]) -> Result<Value<'a>, EvalError> {
-    expr.eval(&Scope { context, rows })
-}
-
-pub(crate) fn is_true(filter: &Expr, context: &Context, rows: &[Row<'_>]) -> Result<bool, EvalError> {
-    Ok(filter.truth(&Scope { context, rows })? == Some(true))
+pub(crate) fn evaluate<'a>(expr: &'a Expr, scope: &Scope<'a>) -> Result<Value<'a>, EvalError> {
+    expr.eval(scope)
 }
 
 /// The column whose text an expression passes on as it is: the column itself, or it under another type's name.

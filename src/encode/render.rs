@@ -5,23 +5,26 @@
 //! what is compared and hashed.
 
 use std::fmt;
+use std::ops::ControlFlow;
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::encode::codes;
 use crate::encode::compile::{Compiler, KeyCode, Op, RenderOptions};
 use crate::encode::contract::Contract;
-use crate::encode::eval::{evaluate, is_true};
+use crate::encode::eval::evaluate;
 use crate::encode::key::KeySchema;
 use crate::encode::leaf::Fault;
 use crate::encode::value::{put_key_text, put_value};
 use crate::encode::wire::{FRAME, put_frame};
 use crate::row::Row;
 use crate::transform::function::{Context, EvalError};
-use crate::transform::{Expr, Plan};
+use crate::transform::{Block, Lookup, Plan, Scope};
 
 #[derive(Debug)]
 pub struct Renderer {
-    filter: Option<Expr>,
+    block: Block,
+    /// Of the plan: as many rows stand in a scope.
+    sources: usize,
     key: KeyCode,
     body: Vec<Op>,
     key_schema_id: u32,
@@ -70,7 +73,8 @@ impl Renderer {
         let mut compiler = Compiler::new(contract, options);
         let (body, key) = (compiler.body(plan), compiler.key(plan, key));
         compiler.finish(Renderer {
-            filter: plan.filter.clone(),
+            block: plan.block.clone(),
+            sources: plan.sources.len(),
             key,
             body,
             key_schema_id: 0,
@@ -86,42 +90,90 @@ impl Renderer {
         self.value_schema_id = value;
     }
 
-    /// Evaluates one row: `rows[i]` belongs to the plan's `sources[i]`.
-    pub fn render(&self, context: &Context, rows: &[Row<'_>], out: &mut Rendered) -> Result<Outcome, RowError> {
-        if !self.passes(context, rows)? {
-            return Ok(Outcome::Filtered);
+    /// Evaluates one root: its row, with the rows of the other sources where `lookup` finds them.
+    pub fn render(
+        &self,
+        context: &Context,
+        root: Row<'_>,
+        lookup: &dyn Lookup,
+        out: &mut Rendered,
+    ) -> Result<Outcome, RowError> {
+        let (mut met, mut failed) = (false, None);
+        let flow = self.in_scope(context, root, lookup, |scope| {
+            self.block.each(scope, &mut |scope| {
+                let written = if met { Err(RowError::two_rows()) } else { self.write(scope, out) };
+                met = true;
+                failed = written.err();
+                Ok(if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            })
+        });
+        match (flow, failed) {
+            (_, Some(failed)) => Err(failed),
+            (Err(e), None) => Err(RowError::of_eval("WHERE", e)),
+            (Ok(_), None) if met => Ok(Outcome::Entity),
+            (Ok(_), None) => Ok(Outcome::Filtered),
         }
-        self.key(context, rows, out)?;
+    }
+
+    /// The scope of a root: its row first, room for those of the others.
+    fn in_scope<R>(&self, context: &Context, root: Row<'_>, lookup: &dyn Lookup, f: impl FnOnce(&Scope<'_>) -> R) -> R {
+        if self.sources == 1 {
+            return f(&Scope { context, rows: &[root], lookup, aggregates: &[] });
+        }
+        let mut rows: Vec<Row<'_>> = vec![&[]; self.sources];
+        rows[0] = root;
+        f(&Scope { context, rows: &rows, lookup, aggregates: &[] })
+    }
+
+    fn write(&self, scope: &Scope<'_>, out: &mut Rendered) -> Result<(), RowError> {
+        self.write_key(scope, out)?;
         out.value.clear();
         put_frame(&mut out.value, self.value_schema_id);
-        run(&self.body, context, rows, &mut out.scratch, &mut out.value)?;
+        run(&self.body, scope, &mut out.scratch, &mut out.value)?;
         let size = out.key.len() + out.value.len() + self.header_allowance;
         if size > self.max_record {
             let message = format!("the record has {size} bytes, max_record is {}", self.max_record);
             return Err(RowError { path: String::new(), code: codes::ROW_TOO_LARGE, sqlstate: None, message });
         }
-        Ok(Outcome::Entity)
+        Ok(())
     }
 
-    /// Whether the row passes the WHERE clause.
-    pub fn passes(&self, context: &Context, rows: &[Row<'_>]) -> Result<bool, RowError> {
-        match &self.filter {
-            None => Ok(true),
-            Some(filter) => is_true(filter, context, rows).map_err(|e| RowError::of_eval("WHERE", e)),
-        }
+    /// The key alone, of the first row that joins and filter let through, or whatever the filter says where the plan has
+    /// one source.
+    pub fn key(
+        &self,
+        context: &Context,
+        root: Row<'_>,
+        lookup: &dyn Lookup,
+        out: &mut Rendered,
+    ) -> Result<(), RowError> {
+        self.in_scope(context, root, lookup, |scope| {
+            if self.block.steps.is_empty() {
+                return self.write_key(scope, out);
+            }
+            let mut written = None;
+            let walked = self.block.each(scope, &mut |scope| {
+                written = Some(self.write_key(scope, out));
+                Ok(ControlFlow::Break(()))
+            });
+            written.unwrap_or_else(|| match walked {
+                Err(e) => Err(RowError::of_eval("WHERE", e)),
+                // Nothing is let through: there is no key to speak of.
+                Ok(_) => self.write_key(scope, out),
+            })
+        })
     }
 
-    /// The key alone, whatever the filter says: enough for the DELETE of a transform without WHERE.
-    pub fn key(&self, context: &Context, rows: &[Row<'_>], out: &mut Rendered) -> Result<(), RowError> {
+    fn write_key(&self, scope: &Scope<'_>, out: &mut Rendered) -> Result<(), RowError> {
         out.key.clear();
         match &self.key {
             KeyCode::Avro(ops) => {
                 put_frame(&mut out.key, self.key_schema_id);
-                run(ops, context, rows, &mut out.scratch, &mut out.key)
+                run(ops, scope, &mut out.scratch, &mut out.key)
             }
             KeyCode::String(expr) => {
                 out.scratch.clear();
-                let value = evaluate(expr, context, rows).map_err(|e| RowError::of_eval("key", e))?;
+                let value = evaluate(expr, scope).map_err(|e| RowError::of_eval("key", e))?;
                 put_key_text(&expr.ty, &value, &mut out.scratch).map_err(|f| RowError::of_fault("key", f))?;
                 out.key.extend_from_slice(out.scratch.as_bytes());
                 Ok(())
@@ -131,7 +183,7 @@ impl Renderer {
 
     /// Whether there is a WHERE.
     pub fn has_filter(&self) -> bool {
-        self.filter.is_some()
+        self.block.filter.is_some()
     }
 }
 
@@ -142,22 +194,16 @@ impl Rendered {
     }
 }
 
-fn run(
-    ops: &[Op],
-    context: &Context,
-    rows: &[Row<'_>],
-    scratch: &mut String,
-    out: &mut Vec<u8>,
-) -> Result<(), RowError> {
+fn run(ops: &[Op], scope: &Scope<'_>, scratch: &mut String, out: &mut Vec<u8>) -> Result<(), RowError> {
     for op in ops {
         match op {
             Op::Column { source, column, slot, path } => {
-                let cell = rows.get(*source as usize).and_then(|row| row.get(*column as usize));
+                let cell = scope.rows.get(*source as usize).and_then(|row| row.get(*column as usize));
                 debug_assert!(cell.is_some(), "rows have the shape of the plan");
                 slot.put(cell.copied().flatten(), out).map_err(|fault| RowError::of_fault(path, fault))?;
             }
             Op::Eval { expr, slot, path } => {
-                let value = evaluate(expr, context, rows).map_err(|e| RowError::of_eval(path, e))?;
+                let value = evaluate(expr, scope).map_err(|e| RowError::of_eval(path, e))?;
                 put_value(slot, &expr.ty, &value, scratch, out).map_err(|fault| RowError::of_fault(path, fault))?;
             }
             Op::Bytes(bytes) => out.extend_from_slice(bytes),
@@ -178,6 +224,16 @@ impl RowError {
             code: fault.code,
             sqlstate: fault.sqlstate,
             message: fault.message.into_owned(),
+        }
+    }
+
+    #[cold]
+    fn two_rows() -> RowError {
+        RowError {
+            path: String::new(),
+            code: codes::ROW_EVAL,
+            sqlstate: None,
+            message: "the joins give this root a second row, and a key has one record".to_owned(),
         }
     }
 

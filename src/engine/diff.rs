@@ -14,6 +14,7 @@ use crate::record::{Origin, OutputBatch, OutputRecord, TopicId};
 use crate::row::Row;
 use crate::state::image::{self, BadImage};
 use crate::state::{SpaceId, State};
+use crate::transform::eval::NoLookup;
 use crate::transform::function::Context;
 
 use super::held::{self, Held, HeldChange};
@@ -456,7 +457,7 @@ pub(super) fn render_image(
 ) -> Result<Result<bool, RowError>, BadImage> {
     let Some(image) = image else { return Ok(Ok(false)) };
     t.counts.evaluations += 1;
-    with_row(t, table, image, |row| t.renderer.render(&t.context, &[row], out).map(|o| o == Outcome::Entity))
+    with_row(t, table, image, |row| t.renderer.render(&t.context, row, &NoLookup, out).map(|o| o == Outcome::Entity))
 }
 
 /// The topic key alone, of a row whose value cannot be rendered.
@@ -466,7 +467,7 @@ pub(super) fn key_of<'o>(
     image: Option<&[u8]>,
     out: &'o mut Rendered,
 ) -> Result<Result<&'o [u8], RowError>, BadImage> {
-    let key = with_row(t, table, image.unwrap_or_default(), |row| t.renderer.key(&t.context, &[row], out))?;
+    let key = with_row(t, table, image.unwrap_or_default(), |row| t.renderer.key(&t.context, row, &NoLookup, out))?;
     Ok(key.map(|()| &out.key[..]))
 }
 

@@ -12,6 +12,7 @@ use crate::encode::{Outcome, Rendered};
 use crate::record::{Origin, OutputBatch};
 use crate::row::Tuple;
 use crate::state::{SpaceId, State, image};
+use crate::transform::eval::NoLookup;
 
 use super::diff::{OnError, Stamp, Transform, push};
 use super::table::{Identity, Resolved};
@@ -172,7 +173,7 @@ impl Scratch {
                     &picked[..]
                 }
             };
-            match t.renderer.render(&t.context, &[row], &mut self.rendered) {
+            match t.renderer.render(&t.context, row, &NoLookup, &mut self.rendered) {
                 Ok(Outcome::Filtered) => continue,
                 Ok(Outcome::Entity) => {}
                 Err(_) => return Err(Unusual),

@@ -12,7 +12,7 @@ use crate::lsn::Lsn;
 use crate::record::TopicId;
 use crate::state::{Limits, SpaceId};
 use crate::transform::function::Context;
-use crate::transform::{Expr, ExprKind, Output, Plan, Shape, Source, UsedColumn};
+use crate::transform::{Block, Expr, ExprKind, Output, Plan, Shape, Source, UsedColumn};
 
 const TABLE: Oid = 1;
 const SPACE: SpaceId = SpaceId(7);
@@ -60,7 +60,7 @@ fn transform() -> Transform {
     let plan = Plan {
         name: "t".into(),
         sources: vec![Source { table, table_oid: TABLE, alias: "t".into(), columns: columns() }],
-        filter: None,
+        block: Block::default(),
         outputs: columns().iter().enumerate().map(output).collect(),
         key: vec![0],
     };

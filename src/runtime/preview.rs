@@ -33,6 +33,7 @@ use super::project::Definition;
 use super::shared::Shared;
 use super::survey::Survey;
 use super::{codes, load, options};
+use crate::transform::eval::NoLookup;
 
 /// Takes one record as plain JSON: key, and value (`null`: a tombstone) or error, and the position of a change.
 /// False ends it.
@@ -48,14 +49,15 @@ pub fn rows(survey: &mut Survey, transform: usize, take: Take<'_>) -> Result<(),
     let mut out = Rendered::default();
     let mut failure = None;
     snapshot::peek(&mut survey.sql, &wanted, &mut |row| {
-        let shown = match d.renderer.render(&survey.context, &[row], &mut out) {
+        let shown = match d.renderer.render(&survey.context, row, &NoLookup, &mut out) {
             Ok(Outcome::Filtered) => return true,
             Ok(Outcome::Entity) => {
                 key(d, &out.key).and_then(|k| Ok(json!({ "key": k, "value": value(d, &out.value)? })))
             }
             Err(e) => {
                 // The key alone may well be told.
-                let of = d.renderer.key(&survey.context, &[row], &mut out).ok().and_then(|()| key(d, &out.key).ok());
+                let of =
+                    d.renderer.key(&survey.context, row, &NoLookup, &mut out).ok().and_then(|()| key(d, &out.key).ok());
                 let error = json!({ "code": e.code.to_string(), "path": e.path, "message": e.message });
                 Ok(json!({ "key": of, "error": error }))
             }

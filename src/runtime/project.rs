@@ -91,10 +91,10 @@ const HEADER_ALLOWANCE: usize = 256;
 
 /// The tables that the files name, as `capture::catalogue::read` wants them.
 pub fn tables_named(files: &[TransformFile]) -> Vec<(Option<String>, String)> {
-    let mut named: Vec<_> = files
-        .iter()
-        .map(|f| (f.select.from.schema.as_ref().map(|s| s.text.clone()), f.select.from.name.text.clone()))
-        .collect();
+    let mut named = Vec::new();
+    for file in files {
+        file.select.tables(&mut |t| named.push((t.schema.as_ref().map(|s| s.text.clone()), t.name.text.clone())));
+    }
     named.sort();
     named.dedup();
     named

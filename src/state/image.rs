@@ -3,18 +3,15 @@
 //! Per column a little-endian base-128 number, 0 for NULL, else length + 1, then the bytes. Columns that follow the
 //! last one stored read as NULL.
 
+use crate::varint;
+
 /// Appends one row.
 pub fn write<'v>(row: impl IntoIterator<Item = Option<&'v [u8]>>, out: &mut Vec<u8>) {
     for cell in row {
         match cell {
             None => out.push(0),
             Some(bytes) => {
-                let mut n = bytes.len() as u64 + 1;
-                while n >= 0x80 {
-                    out.push(n as u8 | 0x80);
-                    n >>= 7;
-                }
-                out.push(n as u8);
+                varint::put(bytes.len() as u64 + 1, out);
                 out.extend_from_slice(bytes);
             }
         }

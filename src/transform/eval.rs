@@ -5,9 +5,11 @@
 //! as there.)
 
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 
 use super::function::{Call, Context, EvalError, Function};
-use super::plan::{Expr, ExprKind, Plan};
+use super::plan::{Expr, ExprKind};
+use super::subquery;
 use crate::catalogue::ColumnType;
 use crate::datum::{self, Value};
 use crate::row::Row;
@@ -16,22 +18,41 @@ use crate::row::Row;
 #[derive(Clone, Copy)]
 pub struct Scope<'a> {
     pub context: &'a Context,
-    /// A row for each source of the plan.
+    /// A row for each source of the plan; empty where the source belongs to a block that is not being walked.
     pub rows: &'a [Row<'a>],
+    /// Where the rows of other sources come from.
+    pub lookup: &'a dyn Lookup,
+    /// The answers that `ExprKind::Aggregate` stands for.
+    pub aggregates: &'a [Value<'a>],
+}
+
+/// Rows by a link: what the engine gives, over its state.
+pub trait Lookup {
+    /// Calls `each` with every row of the plan's `source` whose link columns have this key (`transform::link`), always in
+    /// the same order, until it breaks.
+    fn rows(&self, source: u16, key: &[u8], each: &mut EachRow<'_>) -> Result<(), EvalError>;
+}
+
+pub type EachRow<'e> = dyn FnMut(Row<'_>) -> Result<ControlFlow<()>, EvalError> + 'e;
+
+/// For plans over one table.
+pub struct NoLookup;
+
+impl Lookup for NoLookup {
+    fn rows(&self, _: u16, _: &[u8], _: &mut EachRow<'_>) -> Result<(), EvalError> {
+        Err(malformed("a plan over one table asks for another"))
+    }
+}
+
+impl<'a> Scope<'a> {
+    /// Over rows that are there, without a look-up.
+    pub fn of_rows(context: &'a Context, rows: &'a [Row<'a>]) -> Scope<'a> {
+        Scope { context, rows, lookup: &NoLookup, aggregates: &[] }
+    }
 }
 
 /// Arguments up to here need no allocation; only variadic functions have more.
 const INLINE: usize = 4;
-
-impl Plan {
-    /// Whether the root's row is in the topic: the filter is true, not false and not NULL.
-    pub fn passes(&self, scope: &Scope<'_>) -> Result<bool, EvalError> {
-        match &self.filter {
-            Some(filter) => Ok(filter.truth(scope)? == Some(true)),
-            None => Ok(true),
-        }
-    }
-}
 
 impl Expr {
     pub fn eval<'a>(&'a self, scope: &Scope<'a>) -> Result<Value<'a>, EvalError> {
@@ -45,6 +66,12 @@ impl Expr {
                 }
             }
             ExprKind::Constant(value) => borrowed(value),
+            ExprKind::Subquery(subquery) => subquery.eval(scope)?,
+            ExprKind::Aggregate(place) => match scope.aggregates.get(usize::from(*place)) {
+                Some(value) => value.clone(),
+                None => return Err(malformed("an aggregate outside its subquery")),
+            },
+            ExprKind::Array(items) => subquery::array(items, &self.ty, scope)?,
             ExprKind::Relabel(inner) => inner.eval(scope)?,
             ExprKind::Call { function, args, arg_types } => {
                 let context = CallOf { function, arg_types, returns: &self.ty, scope };
@@ -162,7 +189,7 @@ fn invoke<'a>(
 }
 
 /// A comparison of two values that are not NULL.
-fn holds(
+pub(super) fn holds(
     function: &'static Function,
     types: [&ColumnType; 2],
     values: [Value<'_>; 2],
@@ -219,6 +246,6 @@ fn borrowed<'a>(value: &'a Value<'static>) -> Value<'a> {
 }
 
 /// The row and the plan do not fit: never the row's fault.
-fn malformed(what: &str) -> EvalError {
+pub(super) fn malformed(what: &str) -> EvalError {
     EvalError { sqlstate: "XX000", message: what.to_owned() }
 }

@@ -44,6 +44,16 @@ fn shape(out: &mut String, depth: usize, name: &str, shape_of: &Shape, key: &str
     let indent = "  ".repeat(depth);
     let null = if shape_of.nullable() { "" } else { " not null" };
     match shape_of {
+        Shape::List { item, .. } => {
+            let _ = write!(out, "{indent}output   {name} array{null}");
+            out.push('\n');
+            shape(out, depth + 1, "each", item, "");
+        }
+        Shape::One { item, .. } => {
+            let _ = write!(out, "{indent}output   {name} record or NULL");
+            out.push('\n');
+            shape(out, depth + 1, "its", item, "");
+        }
         Shape::Scalar(expr) => drop(write!(out, "{indent}output   {name} {}{null}{key}", full_name(&expr.ty))),
         Shape::Record { fields, .. } => {
             let _ = write!(out, "{indent}output   {name} record{null}");

@@ -5,6 +5,7 @@
 //! the result is a [`Plan`] of typed expressions; `eval` computes them. PostgreSQL is the oracle: what `psql -f` on the
 //! file answers is what the topic must hold.
 
+pub mod aggregate;
 pub mod bind;
 pub mod codes;
 pub mod eval;
@@ -13,11 +14,17 @@ pub mod function;
 pub mod parse;
 pub mod plan;
 pub mod source;
+pub mod block;
+pub mod link;
+mod subquery;
+pub mod walk;
 
 pub use bind::bind;
-pub use eval::Scope;
+pub use eval::{Lookup, Scope};
 pub use explain::explain;
-pub use plan::{Expr, ExprKind, Field, Output, Plan, Shape, Source, UsedColumn};
+pub use plan::{
+    Block, Expr, ExprKind, Field, KeyForm, Link, LinkColumn, Output, Plan, Shape, Source, Step, UsedColumn,
+};
 pub use source::{TransformFile, discover};
 
 /// The known name that a wrong one was most likely meant to be.

@@ -3,18 +3,69 @@
 use crate::catalogue::{ColumnType, Oid, QualifiedName};
 use crate::datum::Value;
 use crate::diagnostic::Span;
+use crate::transform::aggregate::Aggregate;
 use crate::transform::function::Function;
 
-/// A bound transform. `sources[0]` is the root: one entity per row of it that passes the filter.
+/// A bound transform. `sources[0]` is the root: one entity per row of it that passes the joins and the filter.
 #[derive(Debug)]
 pub struct Plan {
     /// The path below `transforms/` without the ending: `shop/order`.
     pub name: String,
+    /// Of all blocks, subqueries' too: a row of each is what expressions see.
     pub sources: Vec<Source>,
-    pub filter: Option<Expr>,
+    /// The outermost FROM behind the root, and WHERE.
+    pub block: Block,
     pub outputs: Vec<Output>,
     /// Indexes into `outputs`, in key order.
     pub key: Vec<usize>,
+}
+
+/// A FROM and its WHERE: nested loops over the steps, each by an index, from rows that are given (the root's, or those of
+/// the blocks around a subquery).
+#[derive(Debug, Clone, Default)]
+pub struct Block {
+    pub steps: Vec<Step>,
+    pub filter: Option<Expr>,
+}
+
+/// One more source, found by its link.
+#[derive(Debug, Clone)]
+pub struct Step {
+    pub source: u16,
+    /// LEFT JOIN: a row of NULLs where nothing is found.
+    pub left: bool,
+    pub link: Link,
+    /// Every condition that can be decided here, the link's equalities among them.
+    pub on: Option<Expr>,
+    /// A unique index over link columns proves that there is one row at most.
+    pub unique: bool,
+}
+
+/// The equality by which a source hangs on an earlier one: `own = parent` for each column. It is walked in both
+/// directions: to the rows of `source`, and from a changed row of it back to the rows it is seen from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    pub parent: u16,
+    pub columns: Vec<LinkColumn>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkColumn {
+    /// Of the step's source, and of the parent: places in their `columns`.
+    pub own: u16,
+    pub parent: u16,
+    pub key: KeyForm,
+}
+
+/// How values that PostgreSQL's `=` takes for equal become equal bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KeyForm {
+    /// Equal values have one text form: integers, text, uuid, boolean, enums, date, bytea …
+    Text,
+    /// Without trailing zeros behind the point: numeric, also against integers.
+    Number,
+    /// Without trailing blanks: char(n).
+    Padded,
 }
 
 #[derive(Debug)]
@@ -50,6 +101,29 @@ pub enum Shape {
         fields: Vec<Field>,
         json: Expr,
     },
+    /// `ARRAY(SELECT item …)`, and the same as the array that PostgreSQL would evaluate.
+    List {
+        block: Block,
+        order: Vec<Order>,
+        item: Box<Shape>,
+        array: Expr,
+    },
+    /// `(SELECT item …)` of one row at most whose item is a record: NULL without a row.
+    One {
+        block: Block,
+        item: Box<Shape>,
+        json: Expr,
+    },
+}
+
+/// One of ORDER BY's expressions.
+#[derive(Debug, Clone)]
+pub struct Order {
+    pub expr: Expr,
+    /// The `<` of its type.
+    pub less: &'static Function,
+    pub descending: bool,
+    pub nulls_first: bool,
 }
 
 #[derive(Debug)]
@@ -122,6 +196,11 @@ pub enum ExprKind {
         right: Box<Expr>,
         equal: &'static Function,
     },
+    Subquery(Box<Subquery>),
+    /// The answer of the aggregate at this place of the subquery's `Answer::Aggregates` that encloses it most closely.
+    Aggregate(u16),
+    /// `ARRAY[…]`; elements of one type.
+    Array(Vec<Expr>),
     /// GREATEST (by `>`) and LEAST (by `<`): `wins(a, b)` says that a stands before b. NULLs are skipped.
     Extreme {
         args: Vec<Expr>,
@@ -129,106 +208,70 @@ pub enum ExprKind {
     },
 }
 
+/// A subquery, correlated by its steps' links.
+#[derive(Debug, Clone)]
+pub struct Subquery {
+    pub block: Block,
+    pub answer: Answer,
+}
+
+#[derive(Debug, Clone)]
+pub enum Answer {
+    Exists,
+    /// `expr [NOT] IN (SELECT item …)`, with NULLs as in SQL.
+    In {
+        expr: Expr,
+        item: Expr,
+        equal: &'static Function,
+        negated: bool,
+    },
+    /// One row at most, or SQLSTATE 21000; with `first` the first of the order.
+    Scalar {
+        item: Expr,
+        order: Vec<Order>,
+        first: bool,
+    },
+    /// `ARRAY(SELECT [DISTINCT] item … ORDER BY … LIMIT …)`
+    Array {
+        item: Expr,
+        order: Vec<Order>,
+        /// The `=` of the item's type.
+        distinct: Option<&'static Function>,
+        limit: Option<u64>,
+    },
+    /// One row for all rows of the block, also for none.
+    Aggregates {
+        calls: Vec<AggregateCall>,
+        item: Expr,
+    },
+}
+
+#[derive(Debug, Clone)]
+pub struct AggregateCall {
+    pub aggregate: &'static Aggregate,
+    pub args: Vec<Expr>,
+    pub arg_types: Vec<ColumnType>,
+    pub returns: ColumnType,
+    /// The `=` of the argument's type.
+    pub distinct: Option<&'static Function>,
+    pub order: Vec<Order>,
+    pub filter: Option<Expr>,
+}
+
 impl Shape {
+    /// The one expression that PostgreSQL would evaluate for this output.
+    pub fn expr(&self) -> &Expr {
+        match self {
+            Shape::Scalar(expr) | Shape::Record { json: expr, .. } => expr,
+            Shape::List { array: expr, .. } | Shape::One { json: expr, .. } => expr,
+        }
+    }
+
     pub fn nullable(&self) -> bool {
         match self {
             Shape::Scalar(e) => e.nullable,
-            Shape::Record { .. } => false,
-        }
-    }
-
-    /// The shape's own expressions: the scalar's, or the record's fields and its json.
-    fn exprs(&self, each: &mut dyn FnMut(&Expr)) {
-        match self {
-            Shape::Scalar(e) => each(e),
-            Shape::Record { fields, json } => {
-                fields.iter().for_each(|f| f.shape.exprs(each));
-                each(json);
-            }
-        }
-    }
-
-    pub(crate) fn visit_columns(&self, each: &mut dyn FnMut(u16)) {
-        self.exprs(&mut |e| e.visit_columns(each));
-    }
-
-    pub(crate) fn renumber(&mut self, to: &dyn Fn(u16) -> u16) {
-        match self {
-            Shape::Scalar(e) => e.renumber(to),
-            Shape::Record { fields, json } => {
-                fields.iter_mut().for_each(|f| f.shape.renumber(to));
-                json.renumber(to);
-            }
-        }
-    }
-}
-
-impl Expr {
-    pub(crate) fn visit_columns(&self, each: &mut dyn FnMut(u16)) {
-        if let ExprKind::Column { column, .. } = &self.kind {
-            each(*column);
-        }
-        self.children(&mut |child| child.visit_columns(each));
-    }
-
-    pub(crate) fn renumber(&mut self, to: &dyn Fn(u16) -> u16) {
-        if let ExprKind::Column { column, .. } = &mut self.kind {
-            *column = to(*column);
-        }
-        self.children_mut(&mut |child| child.renumber(to));
-    }
-
-    fn children(&self, each: &mut dyn FnMut(&Expr)) {
-        match &self.kind {
-            ExprKind::Column { .. } | ExprKind::Constant(_) => {}
-            ExprKind::Call { args, .. } | ExprKind::Coalesce(args) | ExprKind::Extreme { args, .. } => {
-                args.iter().for_each(each);
-            }
-            ExprKind::And(args) | ExprKind::Or(args) => args.iter().for_each(each),
-            ExprKind::Relabel(e) | ExprKind::Not(e) => each(e),
-            ExprKind::IsNull { expr, .. } | ExprKind::IsBool { expr, .. } => each(expr),
-            ExprKind::IsDistinct { left, right, .. } | ExprKind::NullIf { left, right, .. } => {
-                each(left);
-                each(right);
-            }
-            ExprKind::In { expr, list, .. } => {
-                each(expr);
-                list.iter().for_each(|(e, _)| each(e));
-            }
-            ExprKind::Case { branches, otherwise } => {
-                for (when, then) in branches {
-                    each(when);
-                    each(then);
-                }
-                otherwise.iter().for_each(|e| each(e));
-            }
-        }
-    }
-
-    fn children_mut(&mut self, each: &mut dyn FnMut(&mut Expr)) {
-        match &mut self.kind {
-            ExprKind::Column { .. } | ExprKind::Constant(_) => {}
-            ExprKind::Call { args, .. } | ExprKind::Coalesce(args) | ExprKind::Extreme { args, .. } => {
-                args.iter_mut().for_each(each);
-            }
-            ExprKind::And(args) | ExprKind::Or(args) => args.iter_mut().for_each(each),
-            ExprKind::Relabel(e) | ExprKind::Not(e) => each(e),
-            ExprKind::IsNull { expr, .. } | ExprKind::IsBool { expr, .. } => each(expr),
-            ExprKind::IsDistinct { left, right, .. } | ExprKind::NullIf { left, right, .. } => {
-                each(left);
-                each(right);
-            }
-            ExprKind::In { expr, list, .. } => {
-                each(expr);
-                list.iter_mut().for_each(|(e, _)| each(e));
-            }
-            ExprKind::Case { branches, otherwise } => {
-                for (when, then) in branches {
-                    each(when);
-                    each(then);
-                }
-                otherwise.iter_mut().for_each(|e| each(e));
-            }
+            Shape::Record { .. } | Shape::List { .. } => false,
+            Shape::One { .. } => true,
         }
     }
 }

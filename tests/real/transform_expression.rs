@@ -218,7 +218,7 @@ fn ours(text: &str, catalogue: &Catalogue, table: &Table, row: &[Option<&[u8]>],
         Err(d) => return Ours::Answer(Err(d.message)),
     };
     let rows = [row];
-    let value = match expr.eval(&Scope { context, rows: &rows }) {
+    let value = match expr.eval(&Scope::of_rows(context, &rows)) {
         Ok(value) => value,
         // "We cannot compute this", said while running.
         Err(e) if e.sqlstate == "0A000" => return Ours::Refused(e.message),

@@ -194,7 +194,7 @@ fn totals(files: &[TransformFile], sql: &mut crate::capture::Connection) -> Resu
     let mut tables = BTreeMap::new();
     let mut records = 0;
     for file in files {
-        let from = &file.select.from;
+        let crate::transform::parse::ast::Relation::Table(from) = &file.select.from.relation else { continue };
         let schema = from.schema.as_ref().map_or(String::new(), |s| format!("{}.", s.text));
         let name = format!("{schema}{}", from.name.text);
         if !tables.contains_key(&name) {

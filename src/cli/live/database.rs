@@ -9,8 +9,8 @@ use crate::diagnostic::Diagnostic;
 use crate::runtime::failure::chain;
 use crate::runtime::project::{Definition, Project};
 use crate::runtime::{Failure, options};
+use crate::transform::Output;
 use crate::transform::bind::types::{full_name, sql_name};
-use crate::transform::{Output, Shape};
 
 use crate::cli::codes;
 
@@ -101,10 +101,7 @@ fn shown(name: &str, theirs: &Described) -> String {
 
 /// Our type in words, if it is another one than the server's.
 fn differs(output: &Output, theirs: &Described, their_name: &str) -> Option<String> {
-    let ours = match &output.shape {
-        Shape::Scalar(expr) => &expr.ty,
-        Shape::Record { json, .. } => &json.ty,
-    };
+    let ours = &output.shape.expr().ty;
     if output.name != theirs.name {
         return Some(format!("named {}", output.name));
     }

@@ -12,7 +12,9 @@ use crate::catalogue::{ColumnType, CompositeType, EnumType, OtherType, Qualified
 use crate::diagnostic::Span;
 use crate::encode::readback::{Readback, ReadbackError};
 use crate::encode::{plain_json, wire};
-use crate::transform::{ExprKind, Output, Shape, Source, UsedColumn};
+use crate::transform::eval::NoLookup;
+use crate::transform::plan::Expr;
+use crate::transform::{Block, ExprKind, Output, Shape, Source, UsedColumn};
 
 fn plan(columns: &[(&str, ColumnType, bool)]) -> Plan {
     let column = |i: usize, ty: &ColumnType, not_null: bool| Expr {
@@ -38,7 +40,7 @@ fn plan(columns: &[(&str, ColumnType, bool)]) -> Plan {
                 })
                 .collect(),
         }],
-        filter: None,
+        block: Block { steps: Vec::new(), filter: None },
         outputs: columns
             .iter()
             .enumerate()
@@ -77,7 +79,7 @@ fn render(ty: ColumnType, field: &str, text: Option<&str>) -> Result<Vec<u8>, St
         .map_err(|f| f.iter().map(|d| d.to_string()).collect::<Vec<_>>().join("\n"))?;
     let mut out = Rendered::default();
     let row = [Some(&b"7"[..]), text.map(str::as_bytes)];
-    match renderer.render(&Context::default(), &[&row], &mut out) {
+    match renderer.render(&Context::default(), &row, &NoLookup, &mut out) {
         Ok(_) => Ok(out.body().to_vec()),
         Err(e) => Err(e.to_string()),
     }
@@ -311,14 +313,14 @@ fn keys_are_framed_records_and_large_records_are_errors() {
     let mut renderer = renderer(&ColumnType::plain(Type::Text), true, &contract).unwrap();
     let mut out = Rendered::default();
     let row = [Some(&b"7"[..]), Some(&b"x"[..])];
-    assert_eq!(renderer.render(&Context::default(), &[&row], &mut out), Ok(Outcome::Entity));
+    assert_eq!(renderer.render(&Context::default(), &row, &NoLookup, &mut out), Ok(Outcome::Entity));
     assert_eq!(out.key, [0, 0, 0, 0, 1, 14]);
     assert_eq!(out.value, [0, 0, 0, 0, 2, 14, 2, b'x']);
     let key = KeySchema::derive(&plan(&[("id", ColumnType::plain(Type::Int8), true)]), &contract).unwrap();
     assert_eq!(key.plain_json("id", &out.key).unwrap().to_string(), r#"{"id":7}"#);
     assert_eq!(key.text().unwrap(), r#"{"type":"record","name":"x.RKey","fields":[{"name":"id","type":"long"}]}"#);
     renderer.max_record = 13;
-    let error = renderer.render(&Context::default(), &[&row], &mut out).unwrap_err();
+    let error = renderer.render(&Context::default(), &row, &NoLookup, &mut out).unwrap_err();
     assert_eq!(error.code, codes::ROW_TOO_LARGE);
 }
 
@@ -412,7 +414,7 @@ fn a_record_of_the_select_is_a_record_of_the_contract_or_json_text() {
         let renderer = Renderer::new(&plan, &contract, &key, &options)?;
         let mut out = Rendered::default();
         let row = [Some(&b"7"[..]), Some(&b"{\"n\": 7}"[..])];
-        renderer.render(&Context::default(), &[&row], &mut out).unwrap();
+        renderer.render(&Context::default(), &row, &NoLookup, &mut out).unwrap();
         Ok::<_, Vec<Diagnostic>>(out.body().to_vec())
     };
     let record = r#""type":["null",{"type":"record","name":"N","fields":[{"name":"n","type":"long"},{"name":"d","type":"int","default":3}]}]"#;
@@ -468,7 +470,7 @@ fn a_transform_goes_from_its_text_to_avro() {
     let mut row = |v: &'static str| {
         let names = plan.sources[0].columns.iter().map(|c| c.name.as_str());
         let row: Vec<Option<&[u8]>> = names.map(|n| Some(if n == "id" { &b"7"[..] } else { v.as_bytes() })).collect();
-        let outcome = renderer.render(&Context::default(), &[&row], &mut out).unwrap();
+        let outcome = renderer.render(&Context::default(), &row, &NoLookup, &mut out).unwrap();
         (outcome, out.body().to_vec())
     };
     assert_eq!(row("yes"), (Outcome::Entity, b"\x0e\x08yes!".to_vec()));

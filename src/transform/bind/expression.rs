@@ -118,9 +118,19 @@ impl Binder<'_> {
                 let expr = self.settle(expr)?;
                 self.collate(expr, collation, span)
             }
-            NodeKind::Call { schema, name, args } => {
+            NodeKind::Call { schema, name, args, .. } => {
                 let args = self.expressions(args)?;
                 self.function(schema.as_ref(), name, args, span)
+            }
+            NodeKind::Subquery(_)
+            | NodeKind::Exists(_)
+            | NodeKind::InSelect { .. }
+            | NodeKind::ArraySelect(_)
+            | NodeKind::Array(_)
+            | NodeKind::AnyAll { .. }
+            | NodeKind::Row(_)
+            | NodeKind::Subscript { .. } => {
+                Err(self.error(codes::UNSUPPORTED, span, "this is not supported yet").help("leave it out"))
             }
         }
     }
@@ -204,7 +214,7 @@ impl Binder<'_> {
         let mut items = self.expressions(list)?;
         let plain = |e: &Expr| {
             let mut columns = false;
-            e.visit_columns(&mut |_| columns = true);
+            e.columns(&mut |_, _| columns = true);
             !columns
         };
         if items.iter().filter(|e| plain(e)).count() > 1 {

@@ -29,7 +29,7 @@ type Failed = (EvalError, Option<crate::diagnostic::Span>);
 /// Computes an expression that has no columns and no settings in it.
 pub(super) fn evaluate(expr: &Expr) -> Result<Value<'static>, EvalError> {
     let context = Context::default();
-    let scope = Scope { context: &context, rows: &[] };
+    let scope = Scope::of_rows(&context, &[]);
     expr.eval(&scope).map(Value::into_owned)
 }
 
@@ -70,7 +70,14 @@ fn fold(expr: Expr) -> Result<Expr, Failed> {
     let Expr { kind, ty, nullable, span } = expr;
     let with = |kind: ExprKind| Expr { kind, ty: ty.clone(), nullable, span };
     Ok(match kind {
-        ExprKind::Column { .. } | ExprKind::Constant(_) => with(kind),
+        // What is inside a subquery was folded when it was bound.
+        ExprKind::Column { .. } | ExprKind::Constant(_) | ExprKind::Subquery(_) | ExprKind::Aggregate(_) => with(kind),
+        ExprKind::Array(items) => {
+            let items = all(items)?;
+            let constant = items.iter().all(is_constant);
+            let array = with(ExprKind::Array(items));
+            if constant { done(array)? } else { array }
+        }
         ExprKind::Relabel(inner) => {
             let inner = fold(*inner)?;
             if is_constant(&inner) {

@@ -66,7 +66,7 @@ fn unique(
             ExprKind::Column { column, .. } => Some(table.columns[usize::from(column)].name.as_str()),
             _ => None,
         },
-        Shape::Record { .. } => None,
+        _ => None,
     };
     let columns: Vec<&str> = key.iter().filter_map(plain).collect();
     let usable: Vec<&Index> = unique_indexes(table).collect();

@@ -19,8 +19,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::codes;
-use super::plan::{Expr, Plan, Source, UsedColumn};
+use super::parse::ast::Relation;
+use super::plan::{Block, Expr, Plan, Source, UsedColumn};
 use super::source::{Kind, TransformFile};
+use super::walk::{Columns, Renumber};
 use crate::catalogue::{Catalogue, Table, Type};
 use crate::diagnostic::{Code, Diagnostic, Place, Span};
 
@@ -34,9 +36,16 @@ pub fn bind(file: &TransformFile, catalogue: &Catalogue) -> Result<Plan, Vec<Dia
         ]);
     }
     let mut binder = Binder::new(&file.path, &file.text, catalogue);
-    let table = binder.root(&file.select.from).map_err(|finding| vec![finding])?;
+    let Relation::Table(root) = &file.select.from.relation else {
+        return Err(vec![
+            binder
+                .error(codes::ONE_SELECT, file.select.from.span, "the root is a subquery")
+                .help("name the root table first: one record for each of its rows"),
+        ]);
+    };
+    let table = binder.root(root).map_err(|finding| vec![finding])?;
     binder.table = Some(table);
-    binder.alias = file.select.from.alias.as_ref().unwrap_or(&file.select.from.name).text.clone();
+    binder.alias = file.select.from.alias.as_ref().unwrap_or(&root.name).text.clone();
     let mut findings = Vec::new();
     let filter = match &file.select.filter {
         Some(node) => binder.filter(node).map_err(|f| findings.push(f)).ok(),
@@ -58,7 +67,7 @@ pub fn bind(file: &TransformFile, catalogue: &Catalogue) -> Result<Plan, Vec<Dia
     Ok(Plan {
         name: file.name.clone(),
         sources: vec![Source { table: table.name.clone(), table_oid: table.oid, alias: binder.alias.clone(), columns }],
-        filter,
+        block: Block { steps: Vec::new(), filter },
         outputs,
         key,
     })
@@ -117,25 +126,22 @@ impl<'b> Binder<'b> {
         outputs: &mut [super::plan::Output],
     ) -> Vec<UsedColumn> {
         let mut used = BTreeSet::new();
+        let mut use_column = |_, c| {
+            used.insert(c);
+        };
+        let mut columns = Columns(&mut use_column);
         if let Some(filter) = &filter {
-            filter.visit_columns(&mut |c| {
-                used.insert(c);
-            });
+            filter.visit(&mut columns);
         }
-        for output in outputs.iter() {
-            output.shape.visit_columns(&mut |c| {
-                used.insert(c);
-            });
-        }
+        outputs.iter().for_each(|o| o.shape.visit(&mut columns));
         let mut order: Vec<u16> = used.into_iter().collect();
         order.sort_by_key(|c| table.columns[usize::from(*c)].attnum);
-        let renumber = |c: u16| order.iter().position(|o| *o == c).map_or(c, |i| i as u16);
+        let place = |_, c: u16| order.iter().position(|o| *o == c).map_or(c, |i| i as u16);
+        let mut renumber = Renumber(&place);
         if let Some(filter) = filter {
-            filter.renumber(&renumber);
+            filter.visit_mut(&mut renumber);
         }
-        for output in outputs {
-            output.shape.renumber(&renumber);
-        }
+        outputs.iter_mut().for_each(|o| o.shape.visit_mut(&mut renumber));
         let column = |c: &u16| {
             let column = &table.columns[usize::from(*c)];
             UsedColumn {

@@ -47,7 +47,7 @@ impl Binder<'_> {
     /// The fields, if the node is a record with plain and distinct names.
     fn fields(&self, node: &Node) -> Bound<Option<Vec<Field>>> {
         match &node.kind {
-            NodeKind::Call { schema, name, args }
+            NodeKind::Call { schema, name, args, .. }
                 if name.text == "jsonb_build_object"
                     && schema.as_ref().is_none_or(|s| s.text == "pg_catalog")
                     && args.len().is_multiple_of(2) =>

@@ -113,7 +113,7 @@ impl Parser<'_> {
         if let Some(what) = what {
             return self.unsupported(self.span(), what, "a row of the topic comes from one row of the root table");
         }
-        Ok(Node { kind: NodeKind::Call { schema, name, args }, span: self.since(start) })
+        Ok(Node { kind: NodeKind::Call { schema, name, args, aggregation: None }, span: self.since(start) })
     }
 
     /// `(a, b, …)` of a call, possibly empty.
@@ -243,7 +243,7 @@ impl Parser<'_> {
             }
             self.expect_mark(')')?;
             let name = Name { text: "substring".to_owned(), span: at };
-            return Ok(NodeKind::Call { schema: None, name, args });
+            return Ok(NodeKind::Call { schema: None, name, args, aggregation: None });
         }
         if self.is_word(0, "similar") {
             return self.unsupported(

@@ -389,5 +389,5 @@ pub(super) fn subquery(span: Span) -> ParseError {
 
 pub(super) fn catalogue_call(name: &str, span: Span, args: Vec<Node>) -> NodeKind {
     let name = Name { text: name.to_owned(), span };
-    NodeKind::Call { schema: Some(Name { text: "pg_catalog".to_owned(), span }), name, args }
+    NodeKind::Call { schema: Some(Name { text: "pg_catalog".to_owned(), span }), name, args, aggregation: None }
 }

@@ -56,10 +56,16 @@ impl Display for Node {
             NodeKind::Extreme { greatest: false, args } => write!(f, "LEAST({})", List(args)),
             NodeKind::Cast { expr, ty } => write!(f, "CAST({expr} AS {ty})"),
             NodeKind::Collate { expr, collation } => write!(f, "({expr} COLLATE {})", Dotted(collation)),
-            NodeKind::Call { schema: Some(schema), name, args } => {
+            NodeKind::Subquery(_) | NodeKind::Exists(_) | NodeKind::InSelect { .. } | NodeKind::ArraySelect(_) => {
+                f.write_str("(SELECT …)")
+            }
+            NodeKind::Array(_) | NodeKind::AnyAll { .. } | NodeKind::Row(_) | NodeKind::Subscript { .. } => {
+                f.write_str("…")
+            }
+            NodeKind::Call { schema: Some(schema), name, args, .. } => {
                 write!(f, "{}.{}({})", always_quote_ident(&schema.text), always_quote_ident(&name.text), List(args))
             }
-            NodeKind::Call { schema: None, name, args } => {
+            NodeKind::Call { schema: None, name, args, .. } => {
                 write!(f, "{}({})", always_quote_ident(&name.text), List(args))
             }
         }

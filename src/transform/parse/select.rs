@@ -1,6 +1,6 @@
 //! The statement: one SELECT over one table. Every clause that PostgreSQL would take and we do not is refused by name.
 
-use super::ast::{Item, Name, Select, TableRef};
+use super::ast::{FromItem, Item, Name, Relation, Select, TableRef};
 use super::expression::{star, subquery};
 use super::lex::Token;
 use super::{ParseError, Parser, keyword};
@@ -39,6 +39,7 @@ impl Parser<'_> {
     }
 
     fn select(&mut self) -> Result<Select, ParseError> {
+        let start = self.span();
         self.next();
         if let Some("distinct") = self.word_at(0) {
             return self.unsupported(self.span(), "DISTINCT is", ONE_ROW);
@@ -61,11 +62,23 @@ impl Parser<'_> {
                 _ => self.unexpected("FROM, or a comma and the next output"),
             };
         }
-        let from = self.table_ref()?;
+        let from = self.from_item()?;
         self.no_join()?;
         let filter = if self.eat_word("where") { Some(self.expr()?) } else { None };
         self.refused_clause()?;
-        Ok(Select { items, from, filter })
+        Ok(Select {
+            with: Vec::new(),
+            distinct: false,
+            items,
+            from,
+            joins: Vec::new(),
+            filter,
+            group_by: Vec::new(),
+            having: None,
+            order_by: Vec::new(),
+            limit: None,
+            span: self.since(start),
+        })
     }
 
     fn item(&mut self) -> Result<Item, ParseError> {
@@ -87,7 +100,7 @@ impl Parser<'_> {
         Ok(Item { expr, alias })
     }
 
-    fn table_ref(&mut self) -> Result<TableRef, ParseError> {
+    fn from_item(&mut self) -> Result<FromItem, ParseError> {
         let start = self.span();
         if self.is_mark(0, '(') {
             return Err(subquery(start));
@@ -127,7 +140,7 @@ impl Parser<'_> {
         if alias.is_some() && self.is_mark(0, '(') {
             return self.unsupported(self.span(), "renaming columns in FROM is", "write AS behind the output");
         }
-        Ok(TableRef { schema, name, alias, span })
+        Ok(FromItem { relation: Relation::Table(TableRef { schema, name, span }), alias, lateral: false, span })
     }
 
     fn alias(&mut self, at: Span) -> Result<Name, ParseError> {

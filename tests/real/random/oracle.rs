@@ -154,10 +154,7 @@ fn walk(
                 walk(fields, &planned, inner, &format!("{path}."), leaves, sql);
             }
             (value, shape) => {
-                let ty = match shape {
-                    Shape::Scalar(e) => e.ty.ty.clone(),
-                    Shape::Record { .. } => Type::Jsonb,
-                };
+                let ty = shape.expr().ty.ty.clone();
                 let special = field["pgspine.special"].as_str().unwrap_or("").to_owned();
                 leaves.push(Leaf { path, ty, schema: field["type"].clone(), special });
                 sql.push(value.sql());

@@ -93,10 +93,7 @@ pub(super) fn described(
             )
             .map_err(|e| e.to_string())?;
         let theirs: String = name.get(0);
-        let ours = match &output.shape {
-            Shape::Scalar(e) => pgspine::transform::bind::types::sql_name(&e.ty.ty),
-            Shape::Record { .. } => "jsonb".into(),
-        };
+        let ours = pgspine::transform::bind::types::sql_name(&output.shape.expr().ty.ty);
         let bare = |s: &str| s.rsplit('.').next().unwrap_or(s).trim_matches('"').replace("varbit", "bit varying");
         if bare(&ours) != bare(&theirs) && ours != theirs {
             return Err(format!("{}: {} is {theirs}, derived as {ours}", t.name, output.name));

@@ -200,7 +200,7 @@ impl Contracts<'_> {
                 (inner, e.nullable)
             }
             (_, Shape::Scalar(e)) if self.key.iter().any(|k| k == name) => (self.key_ty(&e.ty), e.nullable),
-            (_, Shape::Scalar(e)) => (self.ty(&e.ty), e.nullable),
+            (_, shape) => (self.ty(&shape.expr().ty), shape.nullable()),
         };
         let mut field = json!({"name": name});
         if ty.get("lossy").is_some() {
