@@ -43,4 +43,5 @@ mod shutdown;
 mod status;
 mod transform_expression;
 mod transform_precedence;
+mod transform_select;
 mod zombie;
