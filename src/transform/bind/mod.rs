@@ -11,7 +11,7 @@ mod function;
 mod key;
 mod nullable;
 mod output;
-pub(crate) mod resolve;
+pub(in crate::transform) mod resolve;
 mod table;
 pub mod types;
 
