@@ -171,6 +171,7 @@ impl Binder<'_> {
         let ty = match f.returns {
             Returns::Type(arg) => types::concrete(arg),
             Returns::SameAsArgument => (0..args.len()).find(polymorphic).map(|i| args[i].ty.ty.clone()),
+            Returns::ArrayOfArgument => args.first().map(|a| Type::Array(std::sync::Arc::new(a.ty.ty.clone()))),
         };
         ColumnType::plain(ty.unwrap_or(Type::Text))
     }

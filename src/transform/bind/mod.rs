@@ -14,7 +14,7 @@ mod link;
 mod nullable;
 mod output;
 mod query;
-pub(crate) mod resolve;
+pub(in crate::transform) mod resolve;
 mod row;
 mod scope;
 mod subquery;
