@@ -93,7 +93,7 @@ pub struct Output {
 }
 
 /// How an output is built. A record keeps its fields' types; it can also be asked for as jsonb text.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Shape {
     Scalar(Expr),
     /// `jsonb_build_object('name', expr, …)`, and the same as the jsonb expression that PostgreSQL would evaluate.
@@ -132,7 +132,7 @@ pub struct Order {
     pub nulls_first: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Field {
     pub name: String,
     pub shape: Shape,

@@ -122,14 +122,11 @@ impl Binder<'_> {
                 let args = self.expressions(args)?;
                 self.function(schema.as_ref(), name, args, span)
             }
-            NodeKind::Subquery(_)
-            | NodeKind::Exists(_)
-            | NodeKind::InSelect { .. }
-            | NodeKind::ArraySelect(_)
-            | NodeKind::Array(_)
-            | NodeKind::AnyAll { .. }
-            | NodeKind::Row(_)
-            | NodeKind::Subscript { .. } => {
+            NodeKind::Subquery(select) => self.scalar(select, span),
+            NodeKind::Exists(select) => self.exists(select, span),
+            NodeKind::InSelect { expr, select, negated } => self.in_select(expr, select, *negated, false, span),
+            NodeKind::ArraySelect(select) => self.array_select(select, span),
+            NodeKind::Array(_) | NodeKind::AnyAll { .. } | NodeKind::Row(_) | NodeKind::Subscript { .. } => {
                 Err(self.error(codes::UNSUPPORTED, span, "this is not supported yet").help("leave it out"))
             }
         }
@@ -191,14 +188,14 @@ impl Binder<'_> {
         })
     }
 
-    fn comparison(&self, symbol: &str, left: &Type, right: &Type, span: Span) -> Bound<&'static Function> {
+    pub(super) fn comparison(&self, symbol: &str, left: &Type, right: &Type, span: Span) -> Bound<&'static Function> {
         let f = self.chosen(Kind::Operator, symbol, &[left.clone(), right.clone()], span)?;
         self.usable(f, span)?;
         Ok(f)
     }
 
     /// Both sides as the `=` of their types wants them.
-    fn equality(&self, left: Expr, right: Expr, span: Span) -> Bound<(Expr, Expr, &'static Function)> {
+    pub(super) fn equality(&self, left: Expr, right: Expr, span: Span) -> Bound<(Expr, Expr, &'static Function)> {
         let f = self.comparison("=", &left.ty.ty, &right.ty.ty, span)?;
         let mut args = self.fit(f, vec![left, right])?;
         self.order_is_exact("=", f, &args, span)?;

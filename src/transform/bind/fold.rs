@@ -72,12 +72,7 @@ fn fold(expr: Expr) -> Result<Expr, Failed> {
     Ok(match kind {
         // What is inside a subquery was folded when it was bound.
         ExprKind::Column { .. } | ExprKind::Constant(_) | ExprKind::Subquery(_) | ExprKind::Aggregate(_) => with(kind),
-        ExprKind::Array(items) => {
-            let items = all(items)?;
-            let constant = items.iter().all(is_constant);
-            let array = with(ExprKind::Array(items));
-            if constant { done(array)? } else { array }
-        }
+        ExprKind::Array(items) => simple(with(ExprKind::Array(all(items)?)))?,
         ExprKind::Relabel(inner) => {
             let inner = fold(*inner)?;
             if is_constant(&inner) {
@@ -105,16 +100,16 @@ fn fold(expr: Expr) -> Result<Expr, Failed> {
             simple(with(ExprKind::IsBool { expr: boxed(*expr)?, value, negated }))?
         }
         ExprKind::IsDistinct { left, right, equal, negated } => {
-            with(ExprKind::IsDistinct { left: boxed(*left)?, right: boxed(*right)?, equal, negated })
+            simple(with(ExprKind::IsDistinct { left: boxed(*left)?, right: boxed(*right)?, equal, negated }))?
         }
         ExprKind::NullIf { left, right, equal } => {
-            with(ExprKind::NullIf { left: boxed(*left)?, right: boxed(*right)?, equal })
+            simple(with(ExprKind::NullIf { left: boxed(*left)?, right: boxed(*right)?, equal }))?
         }
         ExprKind::In { expr, list, negated } => {
             let list = list.into_iter().map(|(e, f)| Ok((fold(e)?, f))).collect::<Result<_, Failed>>()?;
-            with(ExprKind::In { expr: boxed(*expr)?, list, negated })
+            simple(with(ExprKind::In { expr: boxed(*expr)?, list, negated }))?
         }
-        ExprKind::Extreme { args, wins } => with(ExprKind::Extreme { args: all(args)?, wins }),
+        ExprKind::Extreme { args, wins } => simple(with(ExprKind::Extreme { args: all(args)?, wins }))?,
         ExprKind::Coalesce(args) => {
             let mut kept = Vec::new();
             for arg in args {
@@ -170,6 +165,11 @@ fn simple(expr: Expr) -> Result<Expr, Failed> {
     let constant = match &expr.kind {
         ExprKind::Not(e) => is_constant(e),
         ExprKind::IsNull { expr, .. } | ExprKind::IsBool { expr, .. } => is_constant(expr),
+        ExprKind::IsDistinct { left, right, .. } | ExprKind::NullIf { left, right, .. } => {
+            is_constant(left) && is_constant(right)
+        }
+        ExprKind::In { expr, list, .. } => is_constant(expr) && list.iter().all(|(e, _)| is_constant(e)),
+        ExprKind::Extreme { args, .. } | ExprKind::Array(args) => args.iter().all(is_constant),
         _ => false,
     };
     if constant { done(expr) } else { Ok(expr) }

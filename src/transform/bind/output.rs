@@ -33,14 +33,17 @@ impl Binder<'_> {
     }
 
     /// `jsonb_build_object` (and `||` of several) at the place of an output is a record.
-    fn shape(&self, node: &Node) -> Bound<Shape> {
+    pub(super) fn shape(&self, node: &Node) -> Bound<Shape> {
         let fields = self.fields(node)?;
         let expr = self.expression(node)?;
         let expr = self.settle(expr)?;
         let expr = self.fold(expr)?;
         Ok(match fields {
             Some(fields) if expr.ty.ty == Type::Jsonb => Shape::Record { fields, json: expr },
-            _ => Shape::Scalar(expr),
+            _ => match self.subquery_shape(node, &expr)? {
+                Some(shape) => shape,
+                None => Shape::Scalar(expr),
+            },
         })
     }
 
