@@ -201,14 +201,5 @@ fn plain(part: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_avros() {
-        for (written, name) in [("order", "Order"), ("order_line-2", "OrderLine2"), ("2x", "R2x"), ("é", "R")] {
-            assert_eq!(pascal(written), name);
-        }
-        assert_eq!((plain("v1"), plain("1-a")), ("v1".into(), "_1_a".into()));
-    }
-}
+#[path = "draft/tests.rs"]
+mod tests;

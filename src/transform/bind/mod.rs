@@ -3,6 +3,7 @@
 //! The rule: what is bound gives PostgreSQL's answer for every row, or it is refused by name. Source of truth: the
 //! manual's chapter 10 and `src/backend/parser` of PostgreSQL 15.
 
+mod case;
 mod coerce;
 mod collation;
 mod expression;
