@@ -115,7 +115,7 @@ pub(super) fn not_null_paths(
         let first = parts.next().unwrap_or("");
         let mut shape = outputs.iter().find(|o| o.name == first).map(|o| &o.shape);
         for part in parts {
-            while let Some(Shape::List { item, .. } | Shape::One { item, .. }) = shape {
+            while let Some(Shape::List { item, .. } | Shape::One { item, .. } | Shape::Case { item, .. }) = shape {
                 shape = Some(item);
             }
             shape = match shape {

@@ -199,7 +199,9 @@ impl Binder<'_> {
         let (block, item) = (bound.block.clone(), Box::new(item.clone()));
         Ok(match (list, &*item) {
             (true, _) => Some(Shape::List { block, order: bound.order.clone(), item, array: expr.clone() }),
-            (false, Shape::Record { .. } | Shape::One { .. }) => Some(Shape::One { block, item, json: expr.clone() }),
+            (false, Shape::Record { .. } | Shape::One { .. } | Shape::Case { .. }) => {
+                Some(Shape::One { block, item, json: expr.clone() })
+            }
             _ => None,
         })
     }
