@@ -25,6 +25,7 @@ mod function_json;
 mod function_numeric;
 mod function_oracle;
 mod function_text;
+mod function_to_char;
 mod gap;
 mod golden_entities;
 mod golden_recorder;
