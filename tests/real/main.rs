@@ -39,6 +39,7 @@ mod restart_kafka;
 mod restart_postgres;
 mod restart_registry;
 mod rooms;
+mod select_oracle;
 mod shutdown;
 mod status;
 mod transform_expression;

@@ -3,6 +3,7 @@
 //! The rule: what is bound gives PostgreSQL's answer for every row, or it is refused by name. Source of truth: the
 //! manual's chapter 10 and `src/backend/parser` of PostgreSQL 15.
 
+mod aggregate;
 mod case;
 mod coerce;
 mod collation;
@@ -14,7 +15,8 @@ mod link;
 mod nullable;
 mod output;
 mod query;
-pub(crate) mod resolve;
+pub(in crate::transform) mod resolve;
+mod row;
 mod scope;
 mod subquery;
 mod table;

@@ -37,20 +37,27 @@ pub(super) struct Joined {
 impl<'b> Binder<'b> {
     /// A subquery's SELECT, bound once however often the tree is walked. `equal_to` is the left side of IN: an equality
     /// with the output that may serve as a link.
-    pub(super) fn select(&self, select: &Select, equal_to: Option<(&Expr, bool)>) -> Bound<Rc<BoundSelect>> {
+    pub(super) fn select(&self, select: &Select, equal_to: Option<&Expr>) -> Bound<Rc<BoundSelect>> {
         let place = (select.span.start, select.span.end);
         if let Some(known) = self.selects.borrow().get(&place) {
             return Ok(Rc::clone(known));
         }
+        let sources = self.sources.borrow().len();
         self.push_frame();
         let bound = self.select_in_frame(select, equal_to);
         self.pop_frame();
+        if bound.is_err() {
+            // It may be bound in another way: nothing of this one stays.
+            self.sources.borrow_mut().truncate(sources);
+            let stays = |b: &BoundSelect| b.block.steps.iter().all(|s| usize::from(s.source) < sources);
+            self.selects.borrow_mut().retain(|_, b| stays(b));
+        }
         let bound = Rc::new(bound?);
         self.selects.borrow_mut().insert(place, Rc::clone(&bound));
         Ok(bound)
     }
 
-    fn select_in_frame(&self, select: &Select, equal_to: Option<(&Expr, bool)>) -> Bound<BoundSelect> {
+    fn select_in_frame(&self, select: &Select, equal_to: Option<&Expr>) -> Bound<BoundSelect> {
         if let Some(first) = select.group_by.first() {
             return Err(self
                 .error(codes::UNSUPPORTED, first.span, "GROUP BY is not supported in a subquery")
@@ -85,7 +92,7 @@ impl<'b> Binder<'b> {
         }
         let limit = select.limit.as_ref().map(|n| self.limit(n)).transpose()?;
         let mut extra = Vec::new();
-        if let (Some((left, true)), [item]) = (equal_to, items.as_slice()) {
+        if let (Some(left), [item]) = (equal_to, items.as_slice()) {
             extra.push((left.clone(), item.expr().clone()));
         }
         let given = Vec::new();

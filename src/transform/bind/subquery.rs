@@ -80,9 +80,16 @@ impl Binder<'_> {
     ) -> Bound<Expr> {
         let left = self.expression(node)?;
         let left = self.settle(left)?;
-        // Found by the equality alone, rows that would make the answer NULL are not seen: that is exact where neither
-        // side is NULL, or where NULL is as good as false.
-        let with_link = self.select(select, Some((&left, true)))?;
+        // Found by IN's own equality, rows that would make the answer NULL are not seen: that is exact where neither side is
+        // NULL, or where NULL is as good as false. Elsewhere it is the last resort.
+        let with_link = if condition {
+            self.select(select, Some(&left))?
+        } else {
+            match self.select(select, None) {
+                Err(finding) if finding.code == codes::NOT_CORRELATED => self.select(select, Some(&left))?,
+                bound => bound?,
+            }
+        };
         let item = self.item(&with_link, select)?.expr().clone();
         if !with_link.calls.is_empty() || with_link.limit.is_some() {
             return Err(self

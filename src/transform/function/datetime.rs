@@ -225,7 +225,7 @@ fn time_difference<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>
     Ok(Value::Interval(Interval { months: 0, days: 0, micros: time(args, 0)? - time(args, 1)? }))
 }
 
-fn sum(a: Interval, b: Interval) -> Result<Value<'static>, EvalError> {
+pub(in crate::transform) fn sum(a: Interval, b: Interval) -> Result<Value<'static>, EvalError> {
     match (a.months.checked_add(b.months), a.days.checked_add(b.days), a.micros.checked_add(b.micros)) {
         (Some(months), Some(days), Some(micros)) => Ok(Value::Interval(Interval { months, days, micros })),
         _ => Err(interval_range()),
@@ -250,7 +250,7 @@ fn interval_negated<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a
 
 /// `by(x)` is x times or over the factor. What is left of a month becomes days of 30, of a day time; in doubles, as
 /// PostgreSQL reckons it.
-fn scaled(span: Interval, by: impl Fn(f64) -> f64) -> Result<Value<'static>, EvalError> {
+pub(in crate::transform) fn scaled(span: Interval, by: impl Fn(f64) -> f64) -> Result<Value<'static>, EvalError> {
     let whole = |x: f64| {
         let fits = x <= f64::from(i32::MAX) && x >= f64::from(i32::MIN);
         if fits { Ok(x as i32) } else { Err(interval_range()) }

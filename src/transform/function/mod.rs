@@ -113,6 +113,8 @@ pub enum Returns {
     Type(Arg),
     /// The type of the first `AnyElement`/`AnyArray`/`AnyEnum` argument.
     SameAsArgument,
+    /// An array of the first argument.
+    ArrayOfArgument,
 }
 
 /// What a function may know beside its arguments.
