@@ -421,6 +421,48 @@ fn a_failed_transaction_leaves_nothing() {
     s.commit(&[Op::Update(CUSTOMERS, customer("1", Some("a")), customer("1", Some("b")))], false, None);
 }
 
+/// The same where a row cannot be told, which is found when everything is staged.
+#[test]
+fn a_transaction_that_halts_leaves_nothing() {
+    let mut s = scene(false, false, 1000);
+    s.commit(&[Op::Insert(CUSTOMERS, customer("1", Some("a"))), Op::Insert(ORDERS, order(1, Some("1")))], false, None);
+    let long = "x".repeat(5000);
+    let bad = [
+        Op::Update(CUSTOMERS, customer("1", Some("a")), customer("1", Some(&long))),
+        Op::Insert(LINES, cells(&[Some("3"), Some("1"), Some("1"), Some("sku")])),
+    ];
+    let wire = messages(&s.model.defs, 2, &bad, false);
+    let (mut out, mut outlet) = (OutputBatch::default(), Parts { records: vec![], done: 0, fail_at: None, parts: 0 });
+    let state = s.state.as_mut().expect("it is open");
+    let failed = s.engine.apply(&assemble(&wire), Mode::Emit { skip: 0 }, state, &mut out, &mut outlet);
+    assert!(matches!(failed, Err(EngineError::Row { .. })));
+    assert!(out.records.is_empty());
+    // Neither the name nor the line is there.
+    s.commit(&[Op::Insert(ORDERS, order(2, Some("1")))], false, None);
+    s.commit(&[Op::Update(ORDERS, order(1, Some("1")), order(1, None))], false, None);
+    s.reconcile();
+}
+
+#[test]
+fn rows_that_are_alike_are_counted() {
+    let mut s = scene(true, true, 1000);
+    let line = || cells(&[Some("0"), Some("1"), Some("1"), Some("sku")]);
+    s.commit(&[Op::Insert(CUSTOMERS, customer("1", Some("a"))), Op::Insert(ORDERS, order(1, Some("1")))], false, None);
+    for _ in 0..3 {
+        // `document`, and `customer`.
+        assert_eq!(s.commit(&[Op::Insert(LINES, line())], false, None), 2);
+    }
+    s.crash();
+    assert_eq!(s.commit(&[Op::Delete(LINES, line()), Op::Delete(LINES, line())], false, None), 2);
+    assert_eq!(s.commit(&[Op::Insert(LINES, line()), Op::Delete(LINES, line())], false, None), 0);
+    s.commit(&[Op::Delete(LINES, line())], false, None);
+    let gone = messages(&s.model.defs, s.n + 1, &[Op::Delete(LINES, line())], false);
+    let (mut out, mut outlet) = (OutputBatch::default(), Parts { records: vec![], done: 0, fail_at: None, parts: 0 });
+    let state = s.state.as_mut().expect("it is open");
+    let failed = s.engine.apply(&assemble(&gone), Mode::Emit { skip: 0 }, state, &mut out, &mut outlet);
+    assert!(matches!(failed, Err(EngineError::MissingRow { .. })));
+}
+
 /// Random transactions over every plan, with flushes, crashes, parts, and parts that are cut off.
 #[test]
 fn every_commit_is_the_answer_of_the_model() {
@@ -554,7 +596,9 @@ mod random {
                 vec![unused(rng, 0, ""), word(rng, true), id(rng), number(rng).filter(|_| rng.bool()), word(rng, false)]
             }
             _ if now.defs[LINES].keyed => vec![unused(rng, 0, ""), id(rng), number(rng), word(rng, false)],
-            _ => vec![Some("0".into()), id(rng), number(rng), word(rng, false)],
+            // Rows that are alike.
+            _ if rng.bool() && !rows.is_empty() => rng.choice(rows).cloned().unwrap_or_default(),
+            _ => vec![Some("0".into()), Some(rng.u8(..4).to_string()), number(rng), word(rng, false)],
         }
     }
 }
