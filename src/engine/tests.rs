@@ -14,6 +14,10 @@ use crate::state::{Limits, SpaceId};
 use crate::transform::function::Context;
 use crate::transform::{Block, Expr, ExprKind, Output, Plan, Shape, Source, UsedColumn};
 
+mod joins;
+mod plans;
+mod wire;
+
 const TABLE: Oid = 1;
 const SPACE: SpaceId = SpaceId(7);
 
