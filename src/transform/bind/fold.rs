@@ -114,6 +114,19 @@ fn fold(expr: Expr) -> Result<Expr, Failed> {
             let list = list.into_iter().map(|(e, f)| Ok((fold(e)?, f))).collect::<Result<_, Failed>>()?;
             with(ExprKind::In { expr: boxed(*expr)?, list, negated })
         }
+        ExprKind::AnyAll { expr, array, operator, all } => {
+            let (expr, array) = (boxed(*expr)?, boxed(*array)?);
+            let pure = operator.volatility == Volatility::Immutable && !needs_server(operator);
+            let constants = is_constant(&expr) && is_constant(&array) && pure;
+            let any_all = with(ExprKind::AnyAll { expr, array, operator, all });
+            if constants { done(any_all)? } else { any_all }
+        }
+        ExprKind::Subscript { array, indexes } => {
+            let (array, indexes) = (boxed(*array)?, all(indexes)?);
+            let constants = is_constant(&array) && indexes.iter().all(is_constant);
+            let subscript = with(ExprKind::Subscript { array, indexes });
+            if constants { done(subscript)? } else { subscript }
+        }
         ExprKind::Extreme { args, wins } => with(ExprKind::Extreme { args: all(args)?, wins }),
         ExprKind::Coalesce(args) => {
             let mut kept = Vec::new();
