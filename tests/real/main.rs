@@ -4,6 +4,7 @@
 mod oracle;
 mod support;
 
+mod aggregate_oracle;
 mod bad_input;
 mod blind;
 mod capture_catalogue;
