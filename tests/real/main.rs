@@ -25,6 +25,7 @@ mod function_datetime;
 mod function_json;
 mod function_numeric;
 mod function_oracle;
+mod function_regex;
 mod function_text;
 mod function_to_char;
 mod gap;
