@@ -54,7 +54,7 @@ pub struct Stage<'s> {
 }
 
 const PUBLICATION: &str = "pgspine_test";
-const SLOT_LIMITS: (SplitLimits, SplitLimits) = (
+const LIMITS: (SplitLimits, SplitLimits) = (
     SplitLimits { records: 100_000, bytes: 64 << 20 },
     // So that nearly every transaction goes out in several parts.
     SplitLimits { records: 2, bytes: 64 << 20 },
@@ -180,7 +180,7 @@ impl<'t> Theatre<'t> {
             Ok(project) => project,
             Err(findings) => return Ok(Err(findings)),
         };
-        let context = survey::context(&mut sql, &project)?;
+        let context = stage.server.context(&mut sql, &project)?;
         let tables: Vec<String> = project.tables.iter().map(|t| t.table.name.to_sql()).collect();
         sql.execute(&format!("CREATE PUBLICATION {PUBLICATION} FOR TABLE {}", tables.join(", ")))?;
         sql.execute(&format!(
@@ -199,7 +199,7 @@ impl<'t> Theatre<'t> {
                 dead_letters: file.expects_row_errors(),
             })
         };
-        let (whole, parts) = SLOT_LIMITS;
+        let (whole, parts) = LIMITS;
         let started = start("first", whole).and_then(|first| Ok((first, start("second", parts)?)));
         let ((bridge, made), (second, _)) = match started {
             Ok(started) => started,

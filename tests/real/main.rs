@@ -41,6 +41,7 @@ mod restart_registry;
 mod rooms;
 mod shutdown;
 mod status;
+mod test_command;
 mod transform_expression;
 mod transform_precedence;
 mod zombie;
