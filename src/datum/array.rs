@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::DatumError;
+use crate::catalogue::Type;
 
 const ERROR: DatumError = DatumError::Malformed { ty: "array" };
 
@@ -154,10 +155,36 @@ impl<'a> Iterator for Elements<'a> {
     }
 }
 
+/// What stands between elements of this type (`pg_type.typdelim`).
+pub fn delimiter(element: &Type) -> char {
+    match element {
+        Type::Other(other) if other.name.schema == "pg_catalog" && other.name.name == "box" => ';',
+        Type::Array(element) => delimiter(element),
+        _ => ',',
+    }
+}
+
+/// Writes `[2:3][1:2]=` where a dimension does not begin at 1.
+pub fn write_bounds(bounds: &[(i32, usize)], out: &mut String) {
+    if bounds.iter().all(|(lower, _)| *lower == 1) {
+        return;
+    }
+    for (lower, length) in bounds {
+        let upper = i64::from(*lower) + *length as i64 - 1;
+        out.push_str(&format!("[{lower}:{upper}]"));
+    }
+    out.push('=');
+}
+
 /// Writes an element as `array_out` does: quoted where the bare text would be read differently.
 pub fn push_element(element: Option<&str>, out: &mut String) {
+    push_element_by(element, ',', out);
+}
+
+pub fn push_element_by(element: Option<&str>, delimiter: char, out: &mut String) {
     let Some(text) = element else { return out.push_str("NULL") };
-    let special = |c: char| matches!(c, '{' | '}' | ',' | '"' | '\\' | ' ' | '\t' | '\n' | '\r' | '\u{b}' | '\u{c}');
+    let special =
+        |c: char| matches!(c, '{' | '}' | '"' | '\\' | ' ' | '\t' | '\n' | '\r' | '\u{b}' | '\u{c}') || c == delimiter;
     if !text.is_empty() && !text.eq_ignore_ascii_case("null") && !text.contains(special) {
         return out.push_str(text);
     }

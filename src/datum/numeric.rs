@@ -12,8 +12,10 @@ mod arithmetic;
 mod convert;
 mod order;
 mod power;
+mod sum;
 
 pub use convert::{from_f32, from_f64, precision_and_scale};
+pub use sum::Sum;
 
 pub const MAX_SCALE: i64 = 16_383;
 pub const MAX_INTEGER_DIGITS: i64 = 131_072;

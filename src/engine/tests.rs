@@ -79,8 +79,8 @@ fn transform() -> Transform {
         key,
         key_columns: vec!["id".into()],
         context: Arc::new(Context::default()),
-        table: 0,
-        slots: vec![0, 1],
+        sources: [SourceUse { table: 0, slots: vec![0, 1], link: None }].into(),
+        keyed_by_root: true,
         live_from: EndLsn::ZERO,
         on_error: OnError::Halt,
         dead_letter_columns: None,
@@ -97,6 +97,7 @@ fn engine(identity: Identity) -> Engine {
         columns: columns(),
         types: vec![(20, -1), (25, -1)],
         identity,
+        indexes: vec![],
         loaded_at: EndLsn::ZERO,
     };
     Engine::new(vec![table], vec![transform()], SplitLimits { records: 1000, bytes: 1 << 20 })

@@ -73,13 +73,12 @@ impl Bridge {
         let tables: Vec<_> = project.tables.iter().enumerate().map(|(i, t)| (i, t, t.layout(&prints))).collect();
         let quiet = Shared::new("test", Metrics::new("test", "", ""), Health::new());
         let (at, loaded) = load::run(postgres, &tables, |_| Ok(()), &mut state, &quiet)?;
-        let space = |table: usize| loaded.iter().find(|l| l.table == table).map_or(SpaceId(0), |l| l.space);
-        let kept = |table: usize| project.tables[table].identity.is_some().then(|| space(table));
+        let spaces = |table: usize| loaded.iter().find(|l| l.table == table).map_or(&[][..], |l| &l.spaces[..]);
+        let kept = |table: usize| if project.tables[table].stored() { spaces(table) } else { &[] };
         let tables: Vec<_> =
             project.tables.iter().enumerate().map(|(i, t)| t.for_engine(&prints, kept(i), at)).collect();
         let mut transforms = Vec::new();
         for (i, d) in project.definitions.iter().enumerate() {
-            let table = project.table_of(d);
             let on_error = match dead_letters || d.on_error == source::OnError::DeadLetter {
                 false => OnError::Halt,
                 true => OnError::DeadLetter {
@@ -88,7 +87,7 @@ impl Bridge {
                     held: state.new_temporary_space(),
                 },
             };
-            transforms.push(Transform { live_from: at, on_error, ..d.for_engine(i, (table, &tables[table]), context) });
+            transforms.push(Transform { live_from: at, on_error, ..d.for_engine(i, &tables, context) });
         }
         let mut engine = Engine::new(tables, transforms, split);
         let mut out = OutputBatch::default();
@@ -98,7 +97,11 @@ impl Bridge {
             if d.file.header.kind == Kind::Event && !d.file.header.backfill {
                 continue;
             }
-            let task = Task { transform: i, rows: space(project.table_of(d)), live: None };
+            let task = Task {
+                transform: i,
+                rows: spaces(project.table_of(d)).first().copied().unwrap_or(SpaceId(0)),
+                live: None,
+            };
             let begun = upserts(&mut engine, task, &info, &mut 0, &mut state, &mut out, &mut taken);
             taken.settle(begun.map(drop))?;
         }

@@ -138,6 +138,7 @@ impl Subject<'static> {
         let returns = match function.returns {
             Returns::Type(arg) => ColumnType::plain(plain_type(arg)),
             Returns::SameAsArgument => args[0].clone(),
+            Returns::ArrayOfArgument => ColumnType::plain(Type::Array(std::sync::Arc::new(args[0].ty.clone()))),
         };
         Subject { function, sql: "", args, returns }
     }

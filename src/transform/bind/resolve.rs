@@ -10,23 +10,45 @@ pub enum Unresolved {
     Ambiguous,
 }
 
+/// What of an overload its choice depends on.
+pub trait Overload: 'static {
+    fn args(&self) -> &'static [Arg];
+    fn variadic(&self) -> bool;
+}
+
+impl Overload for Function {
+    fn args(&self) -> &'static [Arg] {
+        self.args
+    }
+
+    fn variadic(&self) -> bool {
+        self.variadic
+    }
+}
+
 /// The function or operator for arguments of these types.
 pub fn resolve(kind: Kind, name: &str, args: &[Type]) -> Result<&'static Function, Unresolved> {
-    let all: Vec<&'static Function> = candidates(kind, name).into_iter().filter(|f| takes(f, args.len())).collect();
+    let all = candidates(kind, name);
     if kind == Kind::Operator
         && let [left, right] = args
         && (*left == Type::Unknown) != (*right == Type::Unknown)
     {
         // One unknown constant takes the other side's type, if there is an operator for that.
         let known = if *left == Type::Unknown { right } else { left };
-        if let Some(f) = all.iter().find(|f| f.args.iter().all(|a| types::is(known, *a))) {
+        if let Some(f) = all.iter().find(|f| takes::<Function>(f, 2) && f.args.iter().all(|a| types::is(known, *a))) {
             return Ok(f);
         }
     }
-    if let Some(f) = all.iter().find(|f| (0..args.len()).all(|i| types::is(&args[i], declared(f, i)))) {
+    choose(all, args)
+}
+
+/// The one of these overloads that arguments of these types mean (`func_match_argtypes`, `func_select_candidate`).
+pub fn choose<F: Overload>(all: Vec<&'static F>, args: &[Type]) -> Result<&'static F, Unresolved> {
+    let all: Vec<&'static F> = all.into_iter().filter(|f| takes(*f, args.len())).collect();
+    if let Some(f) = all.iter().find(|f| (0..args.len()).all(|i| types::is(&args[i], declared::<F>(f, i)))) {
         return Ok(f);
     }
-    let fitting: Vec<_> = all.into_iter().filter(|f| coercible(f, args)).collect();
+    let fitting: Vec<_> = all.into_iter().filter(|f| coercible(*f, args)).collect();
     match fitting.as_slice() {
         [] => Err(Unresolved::None),
         [one] => Ok(one),
@@ -35,9 +57,10 @@ pub fn resolve(kind: Kind, name: &str, args: &[Type]) -> Result<&'static Functio
 }
 
 /// The declared type of the argument at `i`, the last one repeated for variadic functions.
-pub fn declared(f: &Function, i: usize) -> Arg {
-    let arg = f.args[i.min(f.args.len() - 1)];
-    if f.variadic && i + 1 >= f.args.len() {
+pub fn declared<F: Overload>(f: &F, i: usize) -> Arg {
+    let (args, variadic) = (f.args(), f.variadic());
+    let arg = args[i.min(args.len() - 1)];
+    if variadic && i + 1 >= args.len() {
         return match arg {
             Arg::TextArray => Arg::Text,
             Arg::AnyArray => Arg::AnyElement,
@@ -47,16 +70,16 @@ pub fn declared(f: &Function, i: usize) -> Arg {
     arg
 }
 
-fn takes(f: &Function, count: usize) -> bool {
-    if f.variadic { count >= f.args.len() && count > 0 } else { f.args.len() == count }
+fn takes<F: Overload>(f: &F, count: usize) -> bool {
+    if f.variadic() { count >= f.args().len() && count > 0 } else { f.args().len() == count }
 }
 
-fn coercible(f: &Function, args: &[Type]) -> bool {
+fn coercible<F: Overload>(f: &F, args: &[Type]) -> bool {
     (0..args.len()).all(|i| implicit(&args[i], declared(f, i))) && polymorphic_agree(f, args)
 }
 
 /// All `anyelement` and `anyenum` arguments have one type, all `anyarray` ones arrays of it.
-fn polymorphic_agree(f: &Function, args: &[Type]) -> bool {
+fn polymorphic_agree<F: Overload>(f: &F, args: &[Type]) -> bool {
     let mut element: Option<Type> = None;
     for (i, ty) in args.iter().enumerate() {
         let ty = match (declared(f, i), ty) {
@@ -114,10 +137,10 @@ fn implicit_cast(from: &str, to: &str) -> bool {
 }
 
 /// `func_select_candidate`.
-fn select(mut all: Vec<&'static Function>, args: &[Type]) -> Result<&'static Function, Unresolved> {
+fn select<F: Overload>(mut all: Vec<&'static F>, args: &[Type]) -> Result<&'static F, Unresolved> {
     let known = |i: usize| args[i] != Type::Unknown;
-    let exact = |f: &Function, i: usize| types::is(&args[i], declared(f, i));
-    let preferred = |f: &Function, i: usize| {
+    let exact = |f: &F, i: usize| types::is(&args[i], declared(f, i));
+    let preferred = |f: &F, i: usize| {
         let name = declared(f, i).name();
         types::preferred(name) && types::category_of(name) == types::category(&args[i])
     };
@@ -134,9 +157,9 @@ fn select(mut all: Vec<&'static Function>, args: &[Type]) -> Result<&'static Fun
         return Err(Unresolved::Ambiguous);
     }
     if let Some(slots) = unknowns.iter().map(|i| slot(&all, *i)).collect::<Option<Vec<_>>>() {
-        let fits = |f: &&'static Function| {
+        let fits = |f: &&'static F| {
             unknowns.iter().zip(&slots).all(|(i, (category, wants_preferred))| {
-                let name = declared(f, *i).name();
+                let name = declared(*f, *i).name();
                 types::category_of(name) == *category && (!wants_preferred || types::preferred(name))
             })
         };
@@ -154,7 +177,7 @@ fn select(mut all: Vec<&'static Function>, args: &[Type]) -> Result<&'static Fun
         && types_known.all(|t| types::same(t, first))
     {
         let assumed = vec![first.clone(); args.len()];
-        let fitting: Vec<_> = all.iter().copied().filter(|f| coercible(f, &assumed)).collect();
+        let fitting: Vec<_> = all.iter().copied().filter(|f| coercible(*f, &assumed)).collect();
         if let [one] = fitting.as_slice() {
             return Ok(one);
         }
@@ -163,11 +186,11 @@ fn select(mut all: Vec<&'static Function>, args: &[Type]) -> Result<&'static Fun
 }
 
 /// The category that an unknown argument is taken for, and whether a preferred type of it is there; None: no agreement.
-fn slot(all: &[&'static Function], i: usize) -> Option<(char, bool)> {
+fn slot<F: Overload>(all: &[&'static F], i: usize) -> Option<(char, bool)> {
     let mut slot: Option<(char, bool)> = None;
     let mut conflict = false;
     for f in all {
-        let name = declared(f, i).name();
+        let name = declared(*f, i).name();
         let (category, preferred) = (types::category_of(name), types::preferred(name));
         match &mut slot {
             None => slot = Some((category, preferred)),
@@ -179,7 +202,7 @@ fn slot(all: &[&'static Function], i: usize) -> Option<(char, bool)> {
     slot.filter(|(category, _)| !conflict || *category == 'S')
 }
 
-fn best(all: &mut Vec<&'static Function>, score: impl Fn(&Function) -> usize) {
+fn best<F: Overload>(all: &mut Vec<&'static F>, score: impl Fn(&F) -> usize) {
     let most = all.iter().map(|f| score(f)).max().unwrap_or(0);
     all.retain(|f| score(f) == most);
 }

@@ -2,7 +2,7 @@
 //!
 //! Months move by the calendar and are cut to the month's last day; days and time are added after them.
 
-use super::Arg::{Bool, Date, Float8, Int4, Interval as Span, Other, Text, Time, TimeTz, Timestamp, TimestampTz};
+use super::Arg::{Bool, Date, Float8, Int4, Interval as Span, Other, Time, TimeTz, Timestamp, TimestampTz};
 use super::declare::*;
 use super::{Call, EvalError, Function};
 use crate::datum::calendar::{MICROS_PER_DAY, civil_from_days, days_from_civil, days_in_month};
@@ -44,12 +44,9 @@ pub static FUNCTIONS: &[Function] = &[
     function("isfinite", &[Date], Bool, date_finite),
     function("isfinite", &[Timestamp], Bool, timestamp_finite),
     function("isfinite", &[TimestampTz], Bool, timestamp_finite),
-    function("timezone", &[Text, Timestamp], TimestampTz, at_utc),
-    function("timezone", &[Text, TimestampTz], Timestamp, at_utc),
-    stable(refused("timezone", &[Text, TimeTz], TimeTz, ZONE)),
     stable(refused("now", &[], TimestampTz, "an entity must not depend on when it is computed; use a column")),
-    stable(refused("age", &[Timestamp], Span, "it depends on today; use age(a, b) in a generated column, or a - b")),
-    stable(refused("age", &[TimestampTz], Span, "it depends on today; use a - b")),
+    stable(refused("age", &[Timestamp], Span, "it depends on today; write age(a, b)")),
+    stable(refused("age", &[TimestampTz], Span, "it depends on today; write age(a, b)")),
     refused("age", &[Other("xid")], Int4, "transaction ids are not data"),
 ];
 
@@ -61,7 +58,7 @@ fn date_range() -> EvalError {
     error("22008", "date out of range")
 }
 
-fn interval_range() -> EvalError {
+pub(super) fn interval_range() -> EvalError {
     error("22008", "interval out of range")
 }
 
@@ -225,7 +222,7 @@ fn time_difference<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>
     Ok(Value::Interval(Interval { months: 0, days: 0, micros: time(args, 0)? - time(args, 1)? }))
 }
 
-fn sum(a: Interval, b: Interval) -> Result<Value<'static>, EvalError> {
+pub(in crate::transform) fn sum(a: Interval, b: Interval) -> Result<Value<'static>, EvalError> {
     match (a.months.checked_add(b.months), a.days.checked_add(b.days), a.micros.checked_add(b.micros)) {
         (Some(months), Some(days), Some(micros)) => Ok(Value::Interval(Interval { months, days, micros })),
         _ => Err(interval_range()),
@@ -250,7 +247,7 @@ fn interval_negated<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a
 
 /// `by(x)` is x times or over the factor. What is left of a month becomes days of 30, of a day time; in doubles, as
 /// PostgreSQL reckons it.
-fn scaled(span: Interval, by: impl Fn(f64) -> f64) -> Result<Value<'static>, EvalError> {
+pub(in crate::transform) fn scaled(span: Interval, by: impl Fn(f64) -> f64) -> Result<Value<'static>, EvalError> {
     let whole = |x: f64| {
         let fits = x <= f64::from(i32::MAX) && x >= f64::from(i32::MIN);
         if fits { Ok(x as i32) } else { Err(interval_range()) }
@@ -298,14 +295,4 @@ fn date_finite<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, Ev
 
 fn timestamp_finite<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, EvalError> {
     Ok(Value::Bool(!timestamps::is_infinite(timestamp(args, 0)?)))
-}
-
-/// In UTC a timestamp and its timestamptz are one number. Other zones need the server's tables.
-fn at_utc<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, EvalError> {
-    let zone = text(args, 0)?;
-    if ["UTC", "GMT", "Etc/UTC", "Z"].iter().any(|z| z.eq_ignore_ascii_case(&zone)) {
-        Ok(Value::Timestamp(timestamp(args, 1)?))
-    } else {
-        Err(error("0A000", "AT TIME ZONE is exact for UTC only"))
-    }
 }

@@ -99,7 +99,7 @@ fn json_build_object<'a>(call: &Call<'_>, args: &mut [Value<'a>]) -> Result<Valu
 }
 
 /// A key is the scalar's text, without quotes yet.
-fn push_key(value: &Value<'_>, ty: &ColumnType, out: &mut String) -> Result<(), EvalError> {
+pub(in crate::transform) fn push_key(value: &Value<'_>, ty: &ColumnType, out: &mut String) -> Result<(), EvalError> {
     match (value, &ty.ty) {
         (Value::Null, _) => return Err(error("22023", "a key of an object must not be null")),
         (_, Type::Array(_) | Type::Composite(_) | Type::Json | Type::Jsonb) => {
@@ -124,7 +124,12 @@ fn push_plain(value: &Value<'_>, ty: &ColumnType, out: &mut String) {
 }
 
 /// A value as json, or as jsonb's output form.
-pub(super) fn push(value: &Value<'_>, ty: &ColumnType, binary: bool, out: &mut String) -> Result<(), EvalError> {
+pub(in crate::transform) fn push(
+    value: &Value<'_>,
+    ty: &ColumnType,
+    binary: bool,
+    out: &mut String,
+) -> Result<(), EvalError> {
     let mut plain = String::new();
     match (value, &ty.ty) {
         (Value::Null, _) => out.push_str("null"),

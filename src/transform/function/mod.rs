@@ -10,9 +10,12 @@ pub mod case;
 pub mod cast;
 pub mod cast_json;
 pub mod comparison;
+pub mod constant;
 pub mod datetime;
 pub mod datetime_field;
+pub mod datetime_make;
 mod datetime_unit;
+pub mod datetime_zone;
 mod declare;
 pub mod float;
 pub mod format;
@@ -23,6 +26,10 @@ pub mod math;
 pub mod signatures;
 pub mod text;
 pub mod text_cut;
+pub mod to_char;
+mod to_char_date;
+mod to_char_number;
+mod to_char_pattern;
 
 use crate::catalogue::{ColumnType, Type};
 use crate::datum::Value;
@@ -113,6 +120,8 @@ pub enum Returns {
     Type(Arg),
     /// The type of the first `AnyElement`/`AnyArray`/`AnyEnum` argument.
     SameAsArgument,
+    /// An array of the first argument.
+    ArrayOfArgument,
 }
 
 /// What a function may know beside its arguments.
