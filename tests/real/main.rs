@@ -45,6 +45,7 @@ mod rooms;
 mod select_oracle;
 mod shutdown;
 mod status;
+mod test_command;
 mod transform_expression;
 mod transform_precedence;
 mod transform_select;
