@@ -48,6 +48,10 @@ impl From<Failure> for Stop {
 impl Stop {
     fn tell(self, args: &Args) -> Exit {
         let server = match self {
+            Stop::Failure(Failure::ShutDown) | Stop::Server(ServerError::Scratch(ScratchError::Interrupted)) => {
+                eprintln!("interrupted: not all tests were run; what was made for them is removed");
+                return Exit::Findings;
+            }
             Stop::Failure(failure) => return refused(args, &failure),
             Stop::Findings(all) => {
                 print_findings(args, &all);
@@ -57,7 +61,6 @@ impl Stop {
             Stop::Server(ServerError::Scratch(ScratchError::Postgres(e))) => {
                 return refused(args, &Failure::Capture(e));
             }
-            Stop::Server(ServerError::Scratch(ScratchError::Interrupted)) => return Exit::Done,
             Stop::Server(ServerError::Scratch(e)) => e,
         };
         let d = Diagnostic::error(codes::NO_SERVER, runtime::failure::chain(&server));

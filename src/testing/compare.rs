@@ -254,6 +254,40 @@ mod tests {
         check(json!({"a": 1, "...": null}), json!({"b": 2}), &["- a: 1"]);
     }
 
+    /// Findings' messages, for records as (key, value) of an event or an entity.
+    fn messages(event: bool, expects: &str, came: &[(i64, Value)]) -> Vec<String> {
+        let text = format!("-- transaction: t\nSELECT 1;\n{expects}");
+        let file = TestFile::parse("e".into(), std::path::Path::new("e.test.sql"), text).unwrap();
+        let made = |(key, value): &(i64, Value)| Made {
+            transform: 0,
+            key_bytes: vec![*key as u8],
+            key: json!({ "id": key }),
+            value: (!value.is_null()).then(|| value.clone()),
+            framed: None,
+            letter: None,
+        };
+        let made: Vec<Made> = came.iter().map(made).collect();
+        let all = compare(&file, &file.transactions[0], &made, &[Watched { name: "e", event }]);
+        all.into_iter().map(|d| d.message).collect()
+    }
+
+    #[test]
+    fn events_come_in_order_and_several_of_a_key() {
+        let expects = "-- expect e {\"id\":1} => {\"n\": 1}\n-- expect e {\"id\":2} => {\"n\": 2}\n-- expect e {\"id\":1} => {\"n\": 3}\n";
+        let (a, b, c) = ((1, json!({"n": 1})), (2, json!({"n": 2})), (1, json!({"n": 3})));
+        let none: [&str; 0] = [];
+        assert_eq!(messages(true, expects, &[a.clone(), b.clone(), c.clone()]), none);
+        let other = ["e {\"id\":1} came with other values"; 2];
+        assert_eq!(messages(true, expects, &[c.clone(), b.clone(), a.clone()]), other);
+        let order = messages(true, expects, &[b.clone(), a.clone(), c.clone()]);
+        assert_eq!(order, ["e {\"id\":1} stands here, and {\"id\":2} came before it"]);
+        assert_eq!(messages(true, expects, &[a.clone(), b.clone()]), ["e {\"id\":1} did not come"]);
+        // Of entities the order does not matter.
+        let entities = expects.replace("-- expect e {\"id\":1} => {\"n\": 3}\n", "");
+        assert_eq!(messages(false, &entities, &[b, a]), none);
+        assert_eq!(messages(false, "-- expect nothing", &[c]), ["e {\"id\":1} came, and is not expected"]);
+    }
+
     #[test]
     fn records_are_written_as_a_test_reads_them() {
         assert_eq!(written("a/b", &json!({"id": 1}), None), "-- expect a/b {\"id\":1} => null");

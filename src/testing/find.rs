@@ -18,7 +18,7 @@ pub struct Found {
 impl Found {
     /// The transform it is named after, of those that there are: `shop/order` for `shop/order.refunds` too.
     pub fn transform<'k>(&self, known: &[&'k str]) -> Option<&'k str> {
-        known.iter().copied().find(|k| belongs(&self.name, k))
+        known.iter().copied().filter(|k| belongs(&self.name, k)).max_by_key(|k| k.len())
     }
 }
 

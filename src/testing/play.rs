@@ -53,8 +53,9 @@ pub struct Stage<'s> {
     pub stopped: &'s dyn Fn() -> bool,
 }
 
+const OURS: &str = "this is an error of pgspine: please report it with this file and the transforms";
 const PUBLICATION: &str = "pgspine_test";
-const SLOT_LIMITS: (SplitLimits, SplitLimits) = (
+const LIMITS: (SplitLimits, SplitLimits) = (
     SplitLimits { records: 100_000, bytes: 64 << 20 },
     // So that nearly every transaction goes out in several parts.
     SplitLimits { records: 2, bytes: 64 << 20 },
@@ -180,7 +181,7 @@ impl<'t> Theatre<'t> {
             Ok(project) => project,
             Err(findings) => return Ok(Err(findings)),
         };
-        let context = survey::context(&mut sql, &project)?;
+        let context = stage.server.context(&mut sql, &project)?;
         let tables: Vec<String> = project.tables.iter().map(|t| t.table.name.to_sql()).collect();
         sql.execute(&format!("CREATE PUBLICATION {PUBLICATION} FOR TABLE {}", tables.join(", ")))?;
         sql.execute(&format!(
@@ -199,7 +200,7 @@ impl<'t> Theatre<'t> {
                 dead_letters: file.expects_row_errors(),
             })
         };
-        let (whole, parts) = SLOT_LIMITS;
+        let (whole, parts) = LIMITS;
         let started = start("first", whole).and_then(|first| Ok((first, start("second", parts)?)));
         let ((bridge, made), (second, _)) = match started {
             Ok(started) => started,
@@ -207,6 +208,12 @@ impl<'t> Theatre<'t> {
             Err(Failure::Engine(e)) => return Ok(Err(vec![row_finding(&e, file, Span { start: 0, end: 1 })])),
             Err(e) => return Err(e),
         };
+        if let Some(bad) = made.iter().find(|m| m.letter.is_some()) {
+            let d = &project.definitions[bad.transform];
+            let message = format!("a row of the setup that {} cannot publish: key {}", d.file.name, bad.key);
+            let d = Diagnostic::error(codes::OTHER_ERROR, message).at(file.place(Span { start: 0, end: 1 }));
+            return Ok(Err(vec![d.help("write it in a transaction, with -- error: below it")]));
+        }
         let mut folds: Vec<Fold> = project.definitions.iter().map(|_| Fold::default()).collect();
         made.iter().for_each(|m| folds[m.transform].take(m));
         let oracle = database.connect(&stage.config.postgres.search_path)?;
@@ -243,10 +250,10 @@ impl<'t> Theatre<'t> {
         };
         let watched: Vec<Watched<'_>> = self.project.definitions.iter().map(watched).collect();
         findings.extend(compare::compare(file, t, &made, &watched));
-        self.again(file, t, index, &messages, &made, findings)?;
+        let goes_on = self.again(file, t, index, &messages, &made, findings)?;
         made.iter().for_each(|m| self.folds[m.transform].take(m));
         self.answer(file, Some(t.span), findings)?;
-        Ok(true)
+        Ok(goes_on)
     }
 
     /// What the slot has since the last time: the bytes that `run` would get.
@@ -270,7 +277,7 @@ impl<'t> Theatre<'t> {
             .collect()
     }
 
-    /// The second bridge over the same bytes.
+    /// The second bridge over the same bytes; false: it cannot go on.
     fn again(
         &mut self,
         file: &TestFile,
@@ -279,9 +286,21 @@ impl<'t> Theatre<'t> {
         messages: &[Message],
         made: &[Made],
         findings: &mut Vec<Diagnostic>,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         let emits = index >= self.middle;
-        let again = self.second.apply(messages, emits, &self.project, &self.folds)?;
+        let mut report = |message: String| {
+            let d = Diagnostic::error(codes::NOT_REPEATED, message);
+            findings.push(d.at(file.place(t.span)).help(OURS));
+        };
+        let again = match self.second.apply(messages, emits, &self.project, &self.folds) {
+            Ok(again) => again,
+            Err(Failure::Engine(e)) => {
+                let why = crate::runtime::failure::chain(&e);
+                report(format!("a bridge that replayed up to transaction {} fails: {why}", self.middle));
+                return Ok(false);
+            }
+            Err(e) => return Err(e),
+        };
         let Some(name) = self.project.definitions.iter().enumerate().find_map(|(i, d)| {
             let of = |all: &[Made]| -> Vec<(Vec<u8>, Option<Vec<u8>>, bool)> {
                 let own = all.iter().filter(|m| m.transform == i);
@@ -289,12 +308,10 @@ impl<'t> Theatre<'t> {
             };
             (of(&again) != if emits { of(made) } else { Vec::new() }).then_some(&d.file.name)
         }) else {
-            return Ok(());
+            return Ok(true);
         };
-        let message = format!("{name}: a bridge that replayed up to transaction {} makes other records", self.middle);
-        let help = "this is an error of pgspine: please report it with this file and the transforms";
-        findings.push(Diagnostic::error(codes::NOT_REPEATED, message).at(file.place(t.span)).help(help));
-        Ok(())
+        report(format!("{name}: a bridge that replayed up to transaction {} makes other records", self.middle));
+        Ok(true)
     }
 
     /// The records so far against PostgreSQL's answers.
@@ -311,9 +328,8 @@ impl<'t> Theatre<'t> {
             self.differs = true;
             let when = if span.is_some() { "after this transaction" } else { "after the setup" };
             let message = format!("{when} the topic of {} is not what PostgreSQL answers: {what}", d.file.name);
-            let help = "this is an error of pgspine: please report it with this file and the transforms";
             let at = span.unwrap_or(Span { start: 0, end: 1 });
-            findings.push(Diagnostic::error(codes::NOT_THE_ANSWER, message).at(file.place(at)).help(help));
+            findings.push(Diagnostic::error(codes::NOT_THE_ANSWER, message).at(file.place(at)).help(OURS));
         }
         Ok(())
     }
@@ -380,6 +396,8 @@ fn row_finding(e: &EngineError, file: &TestFile, span: Span) -> Diagnostic {
     let help = match e {
         EngineError::Row { source, .. } => {
             format!("the bridge would stop here; if this is meant, write -- error: {} {}", source.code, source.path)
+                .trim_end()
+                .to_owned()
         }
         _ => "the bridge would stop here".to_owned(),
     };

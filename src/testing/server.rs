@@ -1,13 +1,23 @@
 //! The PostgreSQL that tests run on: one that somebody names, or one that is started for them.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use crate::capture::{self, Connection, Mode, connect, slot};
+use crate::runtime::project::Project;
+use crate::runtime::{Failure, survey};
 use crate::scratch_postgres::{Cluster, Folder, ScratchError};
+use crate::transform::function::Context;
 
 use super::database::Database;
 
 pub struct Server {
     options: capture::Options,
     pub version: String,
+    /// What expressions ask of a database, by whether they map letters: all databases here are alike, and the question
+    /// about every code point is asked once.
+    contexts: RefCell<BTreeMap<bool, Arc<Context>>>,
     /// Stopped before its folder is removed.
     own: Option<(Cluster, Folder)>,
 }
@@ -43,12 +53,22 @@ impl Server {
         let mut admin = connect(&options, Mode::Sql)?;
         slot::check_server(&mut admin)?;
         let version = admin.parameter("server_version").unwrap_or_default().to_owned();
-        Ok(Server { options, version, own })
+        Ok(Server { options, version, contexts: RefCell::default(), own })
     }
 
     /// Whether it was started for the tests.
     pub fn is_own(&self) -> bool {
         self.own.is_some()
+    }
+
+    pub(super) fn context(&self, sql: &mut Connection, project: &Project) -> Result<Arc<Context>, Failure> {
+        let mut contexts = self.contexts.borrow_mut();
+        if let Some(known) = contexts.get(&project.uses_case()) {
+            return Ok(Arc::clone(known));
+        }
+        let context = survey::context(sql, project)?;
+        contexts.insert(project.uses_case(), Arc::clone(&context));
+        Ok(context)
     }
 
     /// An empty database. `like` says what it should sort and compare by.

@@ -122,6 +122,19 @@ fn fold(expr: Expr) -> Result<Expr, Failed> {
             simple(with(ExprKind::In { expr: boxed(*expr)?, list, negated }))?
         }
         ExprKind::Extreme { args, wins } => simple(with(ExprKind::Extreme { args: all(args)?, wins }))?,
+        ExprKind::AnyAll { expr, array, operator, all } => {
+            let (expr, array) = (boxed(*expr)?, boxed(*array)?);
+            let pure = operator.volatility == Volatility::Immutable && !needs_server(operator);
+            let constants = is_constant(&expr) && is_constant(&array) && pure;
+            let any_all = with(ExprKind::AnyAll { expr, array, operator, all });
+            if constants { done(any_all)? } else { any_all }
+        }
+        ExprKind::Subscript { array, indexes } => {
+            let (array, indexes) = (boxed(*array)?, all(indexes)?);
+            let constants = is_constant(&array) && indexes.iter().all(is_constant);
+            let subscript = with(ExprKind::Subscript { array, indexes });
+            if constants { done(subscript)? } else { subscript }
+        }
         ExprKind::Coalesce(args) => {
             let mut kept = Vec::new();
             for arg in args {

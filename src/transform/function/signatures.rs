@@ -29,7 +29,10 @@ pub(super) static IMPLEMENTED: &[&[Function]] = &[
     super::like::FUNCTIONS,
     super::math::FUNCTIONS,
     super::text::FUNCTIONS,
+    super::regex::FUNCTIONS,
     super::text_cut::FUNCTIONS,
+    super::text_encode::FUNCTIONS,
+    super::text_format::FUNCTIONS,
 ];
 
 const TSV: &str = include_str!("signatures.tsv");
