@@ -40,7 +40,7 @@ pub(super) fn transform(
     s.forget_rows();
     for (n, identity) in touched.roots.iter().enumerate() {
         if n % SIGN == SIGN - 1 {
-            outlet.progress(&t.name, n as u64, touched.roots.len() as u64);
+            outlet.progress(&t.name, n as u64, touched.roots.len() as u64)?;
         }
         let had = before.root(identity, &mut old)?;
         let has = after.root(identity, &mut new)?;

@@ -83,8 +83,10 @@ pub trait Outlet {
         transform: &Transform,
         f: &mut dyn FnMut(&[u8], u128),
     ) -> Result<(), EngineError>;
-    /// A sign of life out of a transaction that touches many roots of a transform.
-    fn progress(&mut self, _transform: &str, _done: u64, _roots: u64) {}
+    /// A sign of life out of a transaction that touches many roots of a transform. An error ends it: it comes again.
+    fn progress(&mut self, _transform: &str, _done: u64, _roots: u64) -> Result<(), EngineError> {
+        Ok(())
+    }
 }
 
 /// What `apply` does with the records.

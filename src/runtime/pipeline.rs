@@ -215,6 +215,8 @@ impl Pipeline<'_> {
             link: &mut self.link,
             options: &self.emit_options,
             edits: &mut self.edits,
+            shared: &self.shared,
+            told: Instant::now(),
             parts: 0,
             failure: None,
         };
@@ -324,9 +326,15 @@ struct ToEmitter<'p> {
     link: &'p mut Link,
     options: &'p emit::Options,
     edits: &'p mut Vec<Edit>,
+    shared: &'p Shared,
+    /// When the log last heard of a transaction that takes long.
+    told: Instant,
     parts: u32,
     failure: Option<Failure>,
 }
+
+/// How often the log hears how far a transaction is that touches many roots.
+const TELL_EVERY: Duration = Duration::from_secs(5);
 
 impl ToEmitter<'_> {
     /// The engine passes an error of its own on; what happened is kept here.
@@ -350,6 +358,21 @@ impl Outlet for ToEmitter<'_> {
         self.edits.push(Edit::TransactionCursor(Some(cursor)));
         let sent = self.link.send(&mut part, self.edits, true);
         self.kept(sent)
+    }
+
+    fn progress(&mut self, transform: &str, done: u64, roots: u64) -> Result<(), EngineError> {
+        self.shared.beat();
+        if self.told.elapsed() >= TELL_EVERY {
+            self.told = Instant::now();
+            tracing::info!(transform, done, roots, parts = self.parts, "a transaction touches many roots");
+        }
+        if self.shared.shutdown() {
+            // Whole parts are in Kafka with their cursor; the rest comes again.
+            return self.kept(Err(Failure::ShutDown));
+        }
+        // What is committed meanwhile is counted, and a failed emitter is noticed.
+        let looked = self.link.look();
+        self.kept(looked)
     }
 
     fn live_keys(
