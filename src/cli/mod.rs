@@ -5,6 +5,7 @@ mod ask;
 mod check;
 pub mod codes;
 mod demo;
+mod estimate;
 mod explain;
 mod live;
 pub mod logging;
@@ -68,7 +69,7 @@ fn dispatch(args: &Args, log: &logging::LogLevel) -> Exit {
         Command::Preview { name, key, limit, follow } => {
             preview::preview(args, &preview::Wish { name, key: key.as_deref(), limit: *limit, follow: *follow })
         }
-        Command::Explain { name } => explain::explain(args, name),
+        Command::Explain { name, live } => explain::explain(args, name, *live),
         Command::Status => ask::ask(args, Request::Status),
         Command::LogLevel { level } => ask::ask(args, Request::LogLevel { level: level.clone() }),
         Command::Pause => ask::ask(args, Request::Pause),
