@@ -16,6 +16,7 @@ mod schema;
 mod setup;
 mod slot;
 mod tables;
+mod test;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -70,6 +71,7 @@ fn dispatch(args: &Args, log: &logging::LogLevel) -> Exit {
             preview::preview(args, &preview::Wish { name, key: key.as_deref(), limit: *limit, follow: *follow })
         }
         Command::Explain { name, live } => explain::explain(args, name, *live),
+        Command::Test { names, postgres } => test::test(args, names, postgres.as_deref()),
         Command::Status => ask::ask(args, Request::Status),
         Command::LogLevel { level } => ask::ask(args, Request::LogLevel { level: level.clone() }),
         Command::Pause => ask::ask(args, Request::Pause),

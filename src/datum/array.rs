@@ -59,7 +59,11 @@ pub fn bounds(text: &[u8]) -> Result<&[u8], DatumError> {
 
 /// Lower bound and length of each dimension.
 pub fn shape(text: &[u8]) -> Result<Vec<(i32, usize)>, DatumError> {
-    let mut array = elements(text)?;
+    shape_by(text, b',')
+}
+
+pub fn shape_by(text: &[u8], delimiter: u8) -> Result<Vec<(i32, usize)>, DatumError> {
+    let mut array = elements_by(text, delimiter)?;
     let dimensions = usize::from(array.dimensions);
     // How many braces each depth has, and after the last one how many elements there are.
     let mut groups = vec![0usize; dimensions + 1];

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 
 use super::function::{Call, Context, EvalError, Function};
 use super::plan::{Expr, ExprKind};
-use super::subquery;
+use super::{array, subquery};
 use crate::catalogue::ColumnType;
 use crate::datum::{self, Value};
 use crate::row::Row;
@@ -98,6 +98,10 @@ impl Expr {
                 Value::Bool(distinct != *negated)
             }
             ExprKind::In { expr, list, negated } => truth_value(in_list(expr, list, scope)?.map(|b| b != *negated)),
+            ExprKind::AnyAll { expr, array, operator, all } => {
+                truth_value(array::any_all(expr, array, operator, *all, scope)?)
+            }
+            ExprKind::Subscript { array, indexes } => array::subscript(array, indexes, scope)?,
             ExprKind::Case { branches, otherwise } => {
                 for (when, then) in branches {
                     if when.truth(scope)? == Some(true) {
@@ -177,7 +181,7 @@ impl<'a> CallOf<'_, 'a> {
     }
 }
 
-fn invoke<'a>(
+pub(super) fn invoke<'a>(
     function: &'static Function,
     arg_types: &[ColumnType],
     returns: &ColumnType,

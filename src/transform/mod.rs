@@ -6,6 +6,7 @@
 //! file answers is what the topic must hold.
 
 pub mod aggregate;
+mod array;
 pub mod bind;
 pub mod codes;
 pub mod eval;

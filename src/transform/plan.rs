@@ -190,6 +190,19 @@ pub enum ExprKind {
         list: Vec<(Expr, &'static Function)>,
         negated: bool,
     },
+    /// `expr = ANY (array)`, `expr <> ALL (array)`: the operator takes `expr` and an element, and gives a boolean.
+    AnyAll {
+        expr: Box<Expr>,
+        array: Box<Expr>,
+        operator: &'static Function,
+        all: bool,
+    },
+    /// `array[1]`, `array[1][2]`: an element; NULL where there is none. Nullable always.
+    Subscript {
+        array: Box<Expr>,
+        /// Of type integer.
+        indexes: Vec<Expr>,
+    },
     /// Searched CASE; a simple one is bound to comparisons first. Lazy.
     Case {
         branches: Vec<(Expr, Expr)>,

@@ -116,6 +116,14 @@ macro_rules! walks {
                         left.$visit(v);
                         right.$visit(v);
                     }
+                    ExprKind::AnyAll { expr, array, .. } => {
+                        expr.$visit(v);
+                        array.$visit(v);
+                    }
+                    ExprKind::Subscript { array, indexes } => {
+                        array.$visit(v);
+                        indexes.$iter().for_each(|e| e.$visit(v));
+                    }
                     ExprKind::In { expr, list, .. } => {
                         expr.$visit(v);
                         list.$iter().for_each(|(e, _)| e.$visit(v));

@@ -4,6 +4,7 @@
 mod oracle;
 mod support;
 
+mod aggregate_oracle;
 mod bad_input;
 mod blind;
 mod capture_catalogue;
@@ -25,7 +26,9 @@ mod function_datetime;
 mod function_json;
 mod function_numeric;
 mod function_oracle;
+mod function_regex;
 mod function_text;
+mod function_to_char;
 mod gap;
 mod golden_entities;
 mod golden_recorder;
@@ -43,6 +46,8 @@ mod rooms;
 mod select_oracle;
 mod shutdown;
 mod status;
+mod test_command;
 mod transform_expression;
 mod transform_precedence;
+mod transform_select;
 mod zombie;

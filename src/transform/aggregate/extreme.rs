@@ -1,5 +1,5 @@
 //! `min` and `max`. Of values that are equal and look different (`1.0`, `1.00`) the last one is taken, as by
-//! PostgreSQL's `numeric_smaller` and its like.
+//! PostgreSQL's `numeric_smaller` and its like; of `character` the first one, as by `bpchar_smaller`.
 
 use std::cmp::Ordering;
 
@@ -18,7 +18,10 @@ macro_rules! extremes {
     ($($arg:expr)*; polymorphic: $($any:expr)*; refused: $($other:expr, $why:expr;)*) => {
         &[$(extreme("min", &[$arg], $arg), extreme("max", &[$arg], $arg),)*
           $(polymorphic(extreme("min", &[$any], $any)), polymorphic(extreme("max", &[$any], $any)),)*
-          $(refused("min", &[$other], $other, $why), refused("max", &[$other], $other, $why),)*]
+          $(
+              Aggregate { sort: Some("<"), ..refused("min", &[$other], $other, $why) },
+              Aggregate { sort: Some(">"), ..refused("max", &[$other], $other, $why) },
+          )*]
     };
 }
 
@@ -62,7 +65,10 @@ impl Accumulator for Extreme {
         let Some(value) = args.first() else { return Err(mismatch()) };
         let stays = match &self.best {
             Value::Null => false,
-            best => compare_as(&self.ty, best, value)? == self.wins,
+            best => match compare_as(&self.ty, best, value)? {
+                Ordering::Equal => self.ty == Type::Bpchar,
+                order => order == self.wins,
+            },
         };
         if !stays {
             self.best = value.clone().into_owned();

@@ -31,8 +31,7 @@ impl Binder<'_> {
 
     fn may_aggregate(&self, name: &Name) -> Bound<()> {
         let outermost = self.frames.borrow().len() == 1;
-        let (allowed, nested) =
-            self.with_frame(|f| (f.aggregates.is_some(), f.in_aggregate)).unwrap_or((false, false));
+        let (allowed, nested) = self.with_frame(|f| (f.aggregates.is_some(), f.in_aggregate)).unwrap_or((false, false));
         let (message, help) = match (outermost, nested, allowed) {
             (true, ..) => (
                 format!("{} is an aggregate: a record comes from one row of the root table", name.text),
@@ -136,9 +135,9 @@ impl Binder<'_> {
         }
         if aggregate.ties_differ(&arg_types) {
             let message = format!("{} may meet equal values that are written differently, and take any", name.text);
-            return Err(self.error(codes::AGGREGATE, name.span, message).help(
-                "cast a numeric to numeric(p, s); else say which comes first with ORDER BY in the parentheses",
-            ));
+            return Err(self
+                .error(codes::AGGREGATE, name.span, message)
+                .help("cast a numeric to numeric(p, s); else say which comes first with ORDER BY in the parentheses"));
         }
         Ok(())
     }

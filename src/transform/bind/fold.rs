@@ -7,6 +7,7 @@ use super::coerce::constant;
 use super::{Binder, Bound, codes};
 use crate::datum::Value;
 use crate::transform::eval::Scope;
+use crate::transform::function::constant::objection;
 use crate::transform::function::{Context, EvalError, Function, Kind, Volatility};
 use crate::transform::plan::{Expr, ExprKind};
 
@@ -16,7 +17,10 @@ impl Binder<'_> {
         fold(expr).map_err(|(e, span)| {
             let span = span.unwrap_or(at);
             if e.sqlstate == "0A000" {
-                return self.error(codes::NOT_EXACT, span, e.message).help("write the answer as a constant");
+                // What is refused for good says what to write instead.
+                let (message, help) =
+                    e.message.split_once("; ").unwrap_or((&e.message, "write the answer as a constant"));
+                return self.error(codes::NOT_EXACT, span, message).help(help);
             }
             self.error(codes::CONSTANT, span, format!("this constant fails always: {}", e.message))
                 .help("PostgreSQL refuses the query with the same error")
@@ -35,6 +39,13 @@ pub(super) fn evaluate(expr: &Expr) -> Result<Value<'static>, EvalError> {
 
 fn is_constant(expr: &Expr) -> bool {
     matches!(expr.kind, ExprKind::Constant(_))
+}
+
+fn value(expr: &Expr) -> Option<&Value<'static>> {
+    match &expr.kind {
+        ExprKind::Constant(value) => Some(value),
+        _ => None,
+    }
 }
 
 fn truth(expr: &Expr) -> Option<Option<bool>> {
@@ -88,6 +99,7 @@ fn fold(expr: Expr) -> Result<Expr, Failed> {
             if function.strict && args.iter().any(null) {
                 return Ok(constant(Value::Null, ty, span));
             }
+            objection(function, &args.iter().map(value).collect::<Vec<_>>()).map_err(|e| (e, Some(span)))?;
             let constants = args.iter().all(is_constant);
             let call = with(ExprKind::Call { function, args, arg_types });
             if constants && pure && !needs_server(function) { done(call)? } else { call }
@@ -110,6 +122,19 @@ fn fold(expr: Expr) -> Result<Expr, Failed> {
             simple(with(ExprKind::In { expr: boxed(*expr)?, list, negated }))?
         }
         ExprKind::Extreme { args, wins } => simple(with(ExprKind::Extreme { args: all(args)?, wins }))?,
+        ExprKind::AnyAll { expr, array, operator, all } => {
+            let (expr, array) = (boxed(*expr)?, boxed(*array)?);
+            let pure = operator.volatility == Volatility::Immutable && !needs_server(operator);
+            let constants = is_constant(&expr) && is_constant(&array) && pure;
+            let any_all = with(ExprKind::AnyAll { expr, array, operator, all });
+            if constants { done(any_all)? } else { any_all }
+        }
+        ExprKind::Subscript { array, indexes } => {
+            let (array, indexes) = (boxed(*array)?, all(indexes)?);
+            let constants = is_constant(&array) && indexes.iter().all(is_constant);
+            let subscript = with(ExprKind::Subscript { array, indexes });
+            if constants { done(subscript)? } else { subscript }
+        }
         ExprKind::Coalesce(args) => {
             let mut kept = Vec::new();
             for arg in args {

@@ -22,6 +22,11 @@ pub(super) fn implied(filter: &Expr, out: &mut BTreeSet<(u16, u16)>) {
         ExprKind::IsBool { expr, value: Some(_), negated: false } => strict(expr, out),
         ExprKind::IsBool { expr, value: None, negated: true } => strict(expr, out),
         ExprKind::In { expr, .. } => strict(expr, out),
+        // True, so the array has an element; of an empty one ANY is false for NULL too.
+        ExprKind::AnyAll { expr, array, operator, all: false } if operator.strict => {
+            strict(expr, out);
+            strict(array, out);
+        }
         _ => strict(filter, out),
     }
 }
@@ -33,6 +38,11 @@ fn strict(expr: &Expr, out: &mut BTreeSet<(u16, u16)>) {
         ExprKind::Call { function, args, .. } if function.strict => args.iter().for_each(|a| strict(a, out)),
         ExprKind::Relabel(inner) | ExprKind::Not(inner) => strict(inner, out),
         ExprKind::In { expr, .. } => strict(expr, out),
+        ExprKind::AnyAll { array, .. } => strict(array, out),
+        ExprKind::Subscript { array, indexes } => {
+            strict(array, out);
+            indexes.iter().for_each(|i| strict(i, out));
+        }
         _ => {}
     }
 }

@@ -85,7 +85,9 @@ impl Parser<'_> {
             if level < min {
                 return Ok(left);
             }
+            self.deeper(1)?;
             let (node, open) = self.infix(left, level, restricted)?;
+            self.depth -= 1;
             left = node;
             let nonassociative = matches!(level, Level::Is | Level::Comparison | Level::Like);
             if open && nonassociative && self.infix_level(restricted) == Some(level) {
@@ -97,6 +99,8 @@ impl Parser<'_> {
     /// How tightly the operator at hand binds, if there is one.
     fn infix_level(&self, restricted: bool) -> Option<Level> {
         match self.token() {
+            // Names an argument; the grammar has it for no operator.
+            Token::Operator(symbol) if symbol == "=>" => None,
             Token::Operator(symbol) => Some(match symbol.as_str() {
                 "=" | "<" | ">" | "<=" | ">=" | "<>" => Level::Comparison,
                 "+" | "-" => Level::Add,
@@ -248,7 +252,7 @@ impl Parser<'_> {
             if symbol == "*" {
                 return Err(star(start));
             }
-            if matches!(symbol.as_str(), "=" | "<" | ">" | "<=" | ">=" | "<>" | "/" | "%" | "^") {
+            if matches!(symbol.as_str(), "=" | "<" | ">" | "<=" | ">=" | "<>" | "/" | "%" | "^" | "=>") {
                 return self.unexpected("an expression is expected here");
             }
             self.next();
