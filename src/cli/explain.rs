@@ -94,31 +94,20 @@ impl<'a> Subject<'a> {
         &self.project.tables[self.project.table_of(self.d)]
     }
 
-    /// The tables that are stored, each once. Under REPLICA IDENTITY FULL a table that stands alone is not.
+    /// The tables that are stored, each once.
     fn kept(&self) -> Vec<Kept<'a>> {
-        let mut kept: Vec<Kept<'a>> = Vec::new();
-        for (source, of) in self.d.plan.sources.iter().enumerate() {
-            let Some(table) = self.project.tables.iter().find(|t| t.table.name == of.table) else { continue };
-            if table.identity.is_none() && self.d.plan.sources.len() == 1 {
-                continue;
-            }
-            let by: Option<Vec<&str>> =
-                table.identity.as_ref().map(|i| i.iter().map(|&c| table.columns[c].name.as_str()).collect());
-            let mut indexes = match kept.iter().position(|k| k.table.table.name == table.table.name) {
-                Some(place) => kept.remove(place).indexes,
-                None => Vec::new(),
-            };
-            for columns in self.explained.searched(source as u16) {
-                let names: Vec<&str> = columns.iter().map(|(c, _)| self.explained.column(source as u16, *c)).collect();
-                let is_identity =
-                    by.as_ref().is_some_and(|by| by.len() == names.len() && by.iter().all(|c| names.contains(c)));
-                if !is_identity && !indexes.contains(&names) {
-                    indexes.push(names);
-                }
-            }
-            kept.push(Kept { table, source: source as u16, by, indexes });
-        }
-        kept
+        let stored = self.project.tables_of(self.d).into_iter().map(|t| &self.project.tables[t]);
+        let kept = stored.filter(|t| t.stored()).filter_map(|table| {
+            let name = |c: &usize| table.columns[*c].name.as_str();
+            let source = self.d.plan.sources.iter().position(|s| s.table == table.table.name)?;
+            Some(Kept {
+                table,
+                source: source as u16,
+                by: table.identity.as_ref().map(|i| i.iter().map(name).collect()),
+                indexes: table.indexes.iter().map(|i| i.iter().map(|(c, _)| name(c)).collect()).collect(),
+            })
+        });
+        kept.collect()
     }
 
     fn text(&self) -> String {

@@ -4,7 +4,7 @@ mod words;
 
 use std::collections::BTreeSet;
 
-use super::plan::{Answer, Block, Expr, ExprKind, KeyForm, Link, Plan, Shape, Subquery};
+use super::plan::{Answer, Block, Expr, ExprKind, Link, Plan, Shape, Subquery};
 use super::walk::Visitor;
 
 /// A plan, looked at.
@@ -80,21 +80,6 @@ impl<'p> Explained<'p> {
             at = link.parent;
         }
         way
-    }
-
-    /// The columns by which rows of a source are looked for, by this source's own link and by those that hang on it.
-    pub fn searched(&self, source: u16) -> Vec<Vec<(u16, KeyForm)>> {
-        let mut all: Vec<Vec<(u16, KeyForm)>> = Vec::new();
-        for link in self.lookups.iter().map(|l| (l.source, &l.link)) {
-            let own = (link.0 == source).then(|| link.1.columns.iter().map(|c| (c.own, c.key)).collect());
-            let parent = (link.1.parent == source).then(|| link.1.columns.iter().map(|c| (c.parent, c.key)).collect());
-            for columns in [own, parent].into_iter().flatten() {
-                if !all.contains(&columns) {
-                    all.push(columns);
-                }
-            }
-        }
-        all
     }
 
     pub fn column(&self, source: u16, column: u16) -> &'p str {

@@ -40,25 +40,10 @@ fn every_look_up_and_every_way_back_is_told() {
 }
 
 #[test]
-fn a_source_is_searched_by_its_links() {
-    let (plan, _) = bound(SELECT);
-    let explained = Explained::of(&plan);
-    let names = |source: u16| -> Vec<Vec<&str>> {
-        let all = explained.searched(source);
-        all.iter().map(|columns| columns.iter().map(|(c, _)| explained.column(source, *c)).collect()).collect()
-    };
-    let of = |alias: &str| plan.sources.iter().position(|s| s.alias == alias).unwrap() as u16;
-    assert_eq!(names(0), [["customer_id"], ["id"]]);
-    assert_eq!(names(of("c")), [["id"]]);
-    assert_eq!(names(of("l")), [["order_id"], ["sku"]]);
-    assert_eq!(names(of("p")), [["sku"]]);
-}
-
-#[test]
 fn a_plan_over_one_table_has_no_look_ups() {
     let (plan, catalogue) = bound("SELECT id FROM orders");
     let explained = Explained::of(&plan);
-    assert_eq!((explained.lookups.len(), explained.way_back(0).len(), explained.searched(0).len()), (0, 0, 0));
+    assert_eq!((explained.lookups.len(), explained.way_back(0).len()), (0, 0));
     let text = explained.text(None, catalogue.table(Some("shop"), "orders").unwrap());
     assert!(text.contains("a change of shop.orders as orders re-evaluates its own record\n"), "{text}");
 }
