@@ -42,3 +42,5 @@ pub mod http;
 pub mod metrics;
 pub mod registry;
 pub mod runtime;
+pub mod scratch_postgres;
+pub mod testing;

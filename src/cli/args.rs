@@ -53,6 +53,14 @@ pub enum Command {
         #[arg(long)]
         follow: bool,
     },
+    /// Runs the *.test.sql of transforms, on a throwaway PostgreSQL and without Kafka
+    Test {
+        /// Transforms, e.g. shop/order; all without one
+        names: Vec<String>,
+        /// A server to make throwaway databases on; without it one is started
+        #[arg(long, value_name = "URL")]
+        postgres: Option<String>,
+    },
     /// The plan: root, look-ups, what is kept in state, what a change in each table emits again
     Explain {
         /// A transform, e.g. shop/order
@@ -168,6 +176,8 @@ mod tests {
             "pgspine run --until 0/16B3748",
             "pgspine preview shop/order --key 1 --limit 5 --follow",
             "pgspine explain shop/order",
+            "pgspine test",
+            "pgspine test shop/order shop/product --postgres postgres://localhost/postgres --json",
             "pgspine status --json -c x.toml",
             "pgspine log-level debug",
             "pgspine pause",

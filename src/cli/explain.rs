@@ -94,7 +94,7 @@ fn document(d: &Definition, table: &TableUse, from: &str) -> Value {
     let output = |(i, o): (usize, &Output)| {
         let ty = match &o.shape {
             Shape::Scalar(expr) => full_name(&expr.ty),
-            Shape::Record { .. } | Shape::One { .. } => "record".to_owned(),
+            Shape::Record { .. } | Shape::One { .. } | Shape::Case { .. } => "record".to_owned(),
             Shape::List { .. } => "array".to_owned(),
         };
         json!({

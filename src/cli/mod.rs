@@ -15,6 +15,7 @@ mod schema;
 mod setup;
 mod slot;
 mod tables;
+mod test;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -68,6 +69,7 @@ fn dispatch(args: &Args, log: &logging::LogLevel) -> Exit {
         Command::Preview { name, key, limit, follow } => {
             preview::preview(args, &preview::Wish { name, key: key.as_deref(), limit: *limit, follow: *follow })
         }
+        Command::Test { names, postgres } => test::test(args, names, postgres.as_deref()),
         Command::Explain { name } => explain::explain(args, name),
         Command::Status => ask::ask(args, Request::Status),
         Command::LogLevel { level } => ask::ask(args, Request::LogLevel { level: level.clone() }),

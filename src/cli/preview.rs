@@ -66,7 +66,7 @@ fn show(config: &Config, wish: &Wish<'_>) -> Result<u64, Failure> {
         let first = if wish.key.is_some() { u64::MAX } else { wish.limit };
         preview::follow(config, &mut survey, 0, first, &stop, &mut take)?;
     } else if wish.limit > 0 {
-        preview::rows(&mut survey, 0, &mut take)?;
+        preview::rows(config, &mut survey, 0, &mut take)?;
     }
     Ok(errors)
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::capture::schema_sql;
 use crate::catalogue::Catalogue;
+use crate::catalogue::QualifiedName;
 use crate::config::Config;
 use crate::diagnostic::Diagnostic;
 use crate::encode::draft::{self, Note};
@@ -133,7 +134,9 @@ fn draft(config: &Config, name: &str) -> Result<Exit, Failure> {
     let tables = tables::either(config, &files)?;
     let plan = transform::bind(file, &tables.catalogue).map_err(Failure::Findings)?;
     let root = tables.catalogue.table(Some(&plan.sources[0].table.schema), &plan.sources[0].table.name);
-    let comment = |column: &str| root.and_then(|t| t.column(column)).and_then(|c| c.comment.clone());
+    let comment = |table: &QualifiedName, column: &str| {
+        tables.catalogue.table(Some(&table.schema), &table.name)?.column(column)?.comment.clone()
+    };
     let doc = file.header.doc.clone().or_else(|| root.and_then(|t| t.comment.clone()));
     let note = Note { doc, topic: &file.header.topic, column: &comment, not_null: &file.header.not_null };
     super::print(&draft::contract(&plan, &note));

@@ -1,18 +1,22 @@
 //! From plan and contract to operations: every field of the contract has an output that fits, and the reverse.
 //!
-//! All that does not fit is reported at once, each finding at the field's line or at the output's.
+//! All that does not fit is reported at once, each finding at the field's line or at the output's. Findings name a place by
+//! its path in the record (`lines[].unit_price`).
+
+mod key;
+mod nested;
 
 use std::path::PathBuf;
 
 use crate::diagnostic::{Code, Diagnostic, Place, Span};
-use crate::encode::avro::{Avro, Enumeration, Record, RecordField, Special};
+use crate::encode::avro::{Avro, Record, RecordField, Special};
 use crate::encode::codes;
 use crate::encode::contract::Contract;
 use crate::encode::default::encode_default;
 use crate::encode::eval::plain_column;
 use crate::encode::fit::{self, Misfit, Terms};
-use crate::encode::key::{KeySchema, key_names};
-use crate::encode::leaf::{NullRule, Slot};
+use crate::encode::leaf::Slot;
+use crate::encode::op::Op;
 use crate::transform::{Expr, Plan, Shape};
 
 #[derive(Debug, Clone, Default)]
@@ -37,41 +41,18 @@ pub struct SourceFile {
     pub text: String,
 }
 
-/// One step of writing a body, in the order of the contract's fields.
-#[derive(Debug)]
-pub(crate) enum Op {
-    /// A column's text straight to bytes.
-    Column {
-        source: u16,
-        column: u16,
-        slot: Slot,
-        path: Box<str>,
-    },
-    Eval {
-        expr: Expr,
-        slot: Slot,
-        path: Box<str>,
-    },
-    /// Union index, if any, before the fields of a record; or a default.
-    Bytes(Vec<u8>),
-}
-
-#[derive(Debug)]
-pub(crate) enum KeyCode {
-    Avro(Vec<Op>),
-    String(Box<Expr>),
-}
-
 pub(crate) struct Compiler<'a> {
     contract: &'a Contract,
     options: &'a RenderOptions,
     findings: Vec<Diagnostic>,
     used_defaults: Vec<String>,
+    /// Of the paths that are compiled: how much of them the enclosing list says at run time, with the element's index.
+    base: usize,
 }
 
 impl<'a> Compiler<'a> {
     pub fn new(contract: &'a Contract, options: &'a RenderOptions) -> Compiler<'a> {
-        Compiler { contract, options, findings: Vec::new(), used_defaults: Vec::new() }
+        Compiler { contract, options, findings: Vec::new(), used_defaults: Vec::new(), base: 0 }
     }
 
     pub fn finish<T>(mut self, done: T) -> Result<T, Vec<Diagnostic>> {
@@ -118,7 +99,7 @@ impl<'a> Compiler<'a> {
             let path = format!("{prefix}{}", field.name);
             let output = outputs.iter().find(|o| o.name == field.name);
             match (output, self.options.from_default.contains(&path)) {
-                (Some(output), false) => self.field(field, output.shape, &path, ops),
+                (Some(output), false) => self.field(field, output, &path, ops),
                 (Some(_), true) => {} // `finish` reports the name: it was not used.
                 (None, true) => self.default(field, path, ops),
                 (None, false) => {
@@ -149,100 +130,26 @@ impl<'a> Compiler<'a> {
         self.used_defaults.push(path);
     }
 
-    fn field(&mut self, field: &RecordField, shape: &Shape, path: &str, ops: &mut Vec<Op>) {
-        let expr = match shape {
-            Shape::Scalar(expr) => expr,
-            Shape::Record { fields, json } => match field.ty.non_null() {
-                (Avro::Record(record), union) => {
-                    if let NullRule::Union { some, .. } = fit::null_rule(union) {
-                        ops.push(Op::Bytes(vec![some]));
-                    }
-                    let outputs: Vec<Named<'_>> =
-                        fields.iter().map(|f| Named { name: &f.name, shape: &f.shape, span: f.span }).collect();
-                    return self.record(record, &outputs, &format!("{path}."), ops);
-                }
-                _ => json,
-            },
-            other => other.expr(),
-        };
-        let terms = Terms { lossy: field.lossy, special: field.special, not_null: &self.options.not_null };
-        match fit::slot(&expr.ty, expr.nullable, &field.ty, terms, path) {
-            Ok(slot) => ops.push(operation(expr, slot, path)),
-            Err(misfit) => self.misfit(misfit, field.span),
-        }
+    fn field(&mut self, field: &RecordField, output: &Named<'_>, path: &str, ops: &mut Vec<Op>) {
+        let place = Spot { lossy: field.lossy, special: field.special, field: field.span, output: output.span };
+        self.place(output.shape, &field.ty, place, path, ops);
     }
 
-    pub fn key(&mut self, plan: &Plan, schema: &KeySchema) -> KeyCode {
-        let names: Vec<&str> = key_names(plan).collect();
-        let mut ops = Vec::new();
-        let record = match schema {
-            KeySchema::Avro { record, .. } => record,
-            KeySchema::String => {
-                let output = plan.key.first().and_then(|i| plan.outputs.get(*i));
-                if let (Some(output), [_]) = (output, names.as_slice())
-                    && let Shape::Scalar(expr) = &output.shape
-                {
-                    self.key_not_null(expr, &output.name, output.span);
-                    return KeyCode::String(Box::new(expr.clone()));
-                }
-                let message =
-                    format!("key_format = \"string\" needs one plain key column, the key has {}", names.len());
-                self.findings.push(Diagnostic::error(codes::BAD_KEY, message).help("use key_format = \"avro\""));
-                return KeyCode::Avro(ops);
-            }
-        };
-        for name in names.iter().filter(|name| record.fields.iter().all(|f| f.name != **name)) {
-            let message = format!("the key column {name:?} is no field of the key's schema {}", record.name);
-            self.findings.push(Diagnostic::error(codes::BAD_KEY, message));
-        }
-        for field in &record.fields {
-            let Some(output) = plan.key.iter().filter_map(|i| plan.outputs.get(*i)).find(|o| o.name == field.name)
-            else {
-                let message =
-                    format!("the field {:?} of the key's schema {} is no key column", field.name, record.name);
-                self.findings.push(Diagnostic::error(codes::BAD_KEY, message));
-                continue;
-            };
-            let Shape::Scalar(expr) = &output.shape else {
-                let message = format!("the key column {:?} is a record", field.name);
-                self.findings.push(Diagnostic::error(codes::BAD_KEY, message).help("name its parts as outputs"));
-                continue;
-            };
-            self.key_not_null(expr, &output.name, output.span);
-            // Two keys of the table must never be one in the topic: nothing is rounded, clamped or taken by a default.
-            let terms = Terms { lossy: false, special: Special::RowError, not_null: std::slice::from_ref(&field.name) };
-            let ty = match &field.ty {
-                Avro::Enum(e) => Avro::Enum(Enumeration { default: None, ..Enumeration::clone(e) }.into()),
-                ty => ty.clone(),
-            };
-            match fit::slot(&expr.ty, expr.nullable, &ty, terms, &field.name) {
-                Ok(slot) => ops.push(operation(expr, slot, &field.name)),
-                Err(misfit) if misfit.code == codes::LOSSY => {
-                    let message = format!("key: {}: two keys could become one", misfit.message);
-                    let finding = Diagnostic::error(codes::BAD_KEY, message)
-                        .help("give the field a type that holds every value, here or in a NAME.key.avsc");
-                    self.findings.push(self.at_sql(finding, output.span));
-                }
-                Err(misfit) => {
-                    let finding = Diagnostic::error(misfit.code, format!("key: {}", misfit.message));
-                    let finding = Diagnostic { help: misfit.help, ..finding };
-                    self.findings.push(self.at_sql(finding, output.span));
-                }
-            }
-        }
-        KeyCode::Avro(ops)
+    fn scalar(&mut self, expr: &Expr, avro: &Avro, spot: Spot, path: &str) -> Result<Op, Misfit> {
+        let slot = fit::slot(&expr.ty, expr.nullable, avro, self.terms(spot), path)?;
+        Ok(operation(expr, slot, &path[self.base..]))
     }
 
-    fn key_not_null(&mut self, expr: &Expr, name: &str, span: Span) {
-        if expr.nullable && !self.options.not_null.iter().any(|p| p == name) {
-            let finding = Diagnostic::error(codes::BAD_KEY, format!("the key column {name:?} may be NULL"))
-                .help(format!("make the column NOT NULL, or put {name:?} into not_null if it never is NULL"));
-            self.findings.push(self.at_sql(finding, span));
-        }
+    fn terms(&self, spot: Spot) -> Terms<'a> {
+        Terms { lossy: spot.lossy, special: spot.special, not_null: &self.options.not_null }
     }
 
-    fn misfit(&mut self, misfit: Misfit, span: Span) {
-        self.find(misfit.code, span, misfit.message, misfit.help);
+    /// At the contract's field; the help says where the output stands.
+    fn misfit(&mut self, misfit: Misfit, spot: Spot) {
+        let output = self.options.sql.as_ref().map(|file| Place::of(&file.path, &file.text, spot.output));
+        let output = output.map(|p| format!("the output is at {}:{}:{}", p.file.display(), p.line, p.column));
+        let help: Vec<String> = misfit.help.into_iter().chain(output).collect();
+        self.find(misfit.code, spot.field, misfit.message, (!help.is_empty()).then(|| help.join("; ")));
     }
 
     fn find(&mut self, code: Code, span: Span, message: String, help: Option<String>) {
@@ -256,6 +163,15 @@ impl<'a> Compiler<'a> {
             None => finding,
         }
     }
+}
+
+/// A place that is compiled: what its field says, and where field and output stand.
+#[derive(Clone, Copy)]
+struct Spot {
+    lossy: bool,
+    special: Special,
+    field: Span,
+    output: Span,
 }
 
 struct Named<'p> {

@@ -2,11 +2,11 @@
 //!
 //! Only a beginning: from then on the contract is its owner's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::catalogue::{ColumnType, CompositeType, Type};
+use crate::catalogue::{ColumnType, CompositeType, Oid, QualifiedName, Type};
 use crate::encode::fit::numeric_typmod;
 use crate::transform::{Expr, ExprKind, Plan, Shape};
 
@@ -14,30 +14,27 @@ use crate::transform::{Expr, ExprKind, Plan, Shape};
 pub struct Note<'a> {
     pub doc: Option<String>,
     pub topic: &'a str,
-    /// The comment of a column of the root.
-    pub column: &'a dyn Fn(&str) -> Option<String>,
-    /// Outputs that the header asserts to be non-null.
+    /// The comment of a table's column.
+    pub column: &'a dyn Fn(&QualifiedName, &str) -> Option<String>,
+    /// Paths that the header asserts to be non-null.
     pub not_null: &'a [String],
 }
 
 /// The text of an `.avsc` that the plan's outputs fit.
 pub fn contract(plan: &Plan, note: &Note<'_>) -> String {
     let last = plan.name.rsplit('/').next().unwrap_or(&plan.name);
-    let mut drafter = Drafter { plan, note, names: BTreeSet::new() };
-    let mut record = drafter.head(&pascal(last), note.doc.as_deref());
+    let mut drafter = Drafter { plan, note, names: BTreeSet::new(), composites: HashMap::new() };
+    let name = drafter.unique(pascal(last));
+    let mut record = head(&name, note.doc.as_deref());
     let rest: Vec<String> = note.topic.split('.').filter(|s| *s != last).map(plain).filter(|s| !s.is_empty()).collect();
     if !rest.is_empty() {
         record.insert("namespace".into(), json!(rest.join(".")));
     }
-    let fields: Vec<Json> = plan
-        .outputs
-        .iter()
-        .enumerate()
-        .map(|(i, o)| {
-            let asserted = plan.key.contains(&i) || note.not_null.contains(&o.name);
-            drafter.field(&o.name, &o.shape, asserted, &pascal(last))
-        })
-        .collect();
+    let mut fields = Vec::new();
+    for (i, o) in plan.outputs.iter().enumerate() {
+        let at = At { path: o.name.clone(), name: format!("{name}{}", pascal(&o.name)) };
+        fields.push(drafter.field(&o.name, &o.shape, plan.key.contains(&i), &at));
+    }
     written(&record, &fields)
 }
 
@@ -48,30 +45,44 @@ fn written(record: &Map<String, Json>, fields: &[Json]) -> String {
     format!("{{\n  {},\n  \"fields\": [\n{}\n  ]\n}}\n", head.join(",\n  "), fields.join(",\n"))
 }
 
+fn head(name: &str, doc: Option<&str>) -> Map<String, Json> {
+    let mut record = Map::new();
+    record.insert("type".into(), json!("record"));
+    record.insert("name".into(), json!(name));
+    if let Some(doc) = doc {
+        record.insert("doc".into(), json!(doc));
+    }
+    record
+}
+
 struct Drafter<'a> {
     plan: &'a Plan,
     note: &'a Note<'a>,
-    /// Names of records so far: a second use is by name.
+    /// Names of records so far: in one schema each is defined once.
     names: BTreeSet<String>,
+    /// Composite types that are defined: a second use is by name.
+    composites: HashMap<Oid, String>,
+}
+
+/// A place of the contract: its path, and the name that a record there would have.
+struct At {
+    path: String,
+    name: String,
 }
 
 impl Drafter<'_> {
-    fn head(&mut self, name: &str, doc: Option<&str>) -> Map<String, Json> {
-        self.names.insert(name.to_owned());
-        let mut record = Map::new();
-        record.insert("type".into(), json!("record"));
-        record.insert("name".into(), json!(name));
-        if let Some(doc) = doc {
-            record.insert("doc".into(), json!(doc));
-        }
-        record
+    fn unique(&mut self, name: String) -> String {
+        let numbered = (2..).map(|n| format!("{name}{n}"));
+        let free = std::iter::once(name.clone()).chain(numbered).find(|n| !self.names.contains(n)).unwrap_or(name);
+        self.names.insert(free.clone());
+        free
     }
 
-    fn field(&mut self, name: &str, shape: &Shape, asserted: bool, parent: &str) -> Json {
+    fn field(&mut self, name: &str, shape: &Shape, never_null: bool, at: &At) -> Json {
         let mut field = Map::new();
         field.insert("name".into(), json!(name));
-        let (ty, doc) = self.shape(name, shape, parent);
-        if shape.nullable() && !asserted {
+        let (ty, doc) = self.shape(shape, at);
+        if !never_null && self.nullable(shape, at) {
             field.insert("type".into(), json!(["null", ty]));
             field.insert("default".into(), Json::Null);
         } else {
@@ -83,22 +94,31 @@ impl Drafter<'_> {
         Json::Object(field)
     }
 
-    fn shape(&mut self, name: &str, shape: &Shape, parent: &str) -> (Json, Option<String>) {
+    fn nullable(&self, shape: &Shape, at: &At) -> bool {
+        shape.nullable() && !self.note.not_null.contains(&at.path)
+    }
+
+    fn shape(&mut self, shape: &Shape, at: &At) -> (Json, Option<String>) {
         match shape {
             Shape::Scalar(expr) => (self.ty(&expr.ty), self.comment(expr)),
             Shape::Record { fields, .. } => {
-                let full = format!("{parent}{}", pascal(name));
-                let mut record = self.head(&full, None);
-                let fields = fields.iter().map(|f| self.field(&f.name, &f.shape, false, &full)).collect();
-                record.insert("fields".into(), Json::Array(fields));
+                let name = self.unique(at.name.clone());
+                let mut record = head(&name, None);
+                let mut drafted = Vec::new();
+                for f in fields {
+                    let at = At { path: format!("{}.{}", at.path, f.name), name: format!("{name}{}", pascal(&f.name)) };
+                    drafted.push(self.field(&f.name, &f.shape, false, &at));
+                }
+                record.insert("fields".into(), Json::Array(drafted));
                 (Json::Object(record), None)
             }
             Shape::List { item, .. } => {
-                let (items, _) = self.shape(name, item, parent);
-                let items = if item.nullable() { json!(["null", items]) } else { items };
-                (json!({ "type": "array", "items": items }), None)
+                let at = At { path: format!("{}[]", at.path), name: format!("{}Item", at.name) };
+                let (items, doc) = self.shape(item, &at);
+                let items = if self.nullable(item, &at) { json!(["null", items]) } else { items };
+                (json!({ "type": "array", "items": items }), doc)
             }
-            Shape::One { item, .. } => self.shape(name, item, parent),
+            Shape::One { item, .. } | Shape::Case { item, .. } => self.shape(item, at),
         }
     }
 
@@ -106,8 +126,8 @@ impl Drafter<'_> {
     fn comment(&self, expr: &Expr) -> Option<String> {
         match &expr.kind {
             ExprKind::Column { source, column } => {
-                let column = self.plan.sources.get(usize::from(*source))?.columns.get(usize::from(*column))?;
-                (self.note.column)(&column.name)
+                let source = self.plan.sources.get(usize::from(*source))?;
+                (self.note.column)(&source.table, &source.columns.get(usize::from(*column))?.name)
             }
             ExprKind::Relabel(inner) => self.comment(inner),
             _ => None,
@@ -144,11 +164,12 @@ impl Drafter<'_> {
     }
 
     fn composite(&mut self, ty: &CompositeType) -> Json {
-        let name = pascal(&ty.name.name);
-        if self.names.contains(&name) {
+        if let Some(name) = self.composites.get(&ty.oid) {
             return json!(name);
         }
-        let mut record = self.head(&name, None);
+        let name = self.unique(pascal(&ty.name.name));
+        self.composites.insert(ty.oid, name.clone());
+        let mut record = head(&name, None);
         let fields: Vec<Json> = ty
             .fields
             .iter()
@@ -180,14 +201,5 @@ fn plain(part: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_avros() {
-        for (written, name) in [("order", "Order"), ("order_line-2", "OrderLine2"), ("2x", "R2x"), ("é", "R")] {
-            assert_eq!(pascal(written), name);
-        }
-        assert_eq!((plain("v1"), plain("1-a")), ("v1".into(), "_1_a".into()));
-    }
-}
+#[path = "draft/tests.rs"]
+mod tests;

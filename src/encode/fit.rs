@@ -42,11 +42,17 @@ impl Misfit {
 
 /// A place of the contract for values of a type.
 pub(crate) fn slot(ty: &ColumnType, nullable: bool, avro: &Avro, terms: Terms<'_>, path: &str) -> Result<Slot, Misfit> {
-    let (inner, union) = avro.non_null();
+    let inner = avro.non_null().0;
     if let Avro::Union(_) = inner {
         let message = format!("{path} is a union of several types in the contract, and an output has one");
         return Err(Misfit::new(codes::TYPE_MISMATCH, message).help("a union of null and one type is taken"));
     }
+    Ok(Slot { null: null(nullable, avro, terms, path)?, special: terms.special, leaf: leaf(ty, inner, terms, path)? })
+}
+
+/// What NULL becomes at a place; refused where it is possible and the place does not take it.
+pub(crate) fn null(nullable: bool, avro: &Avro, terms: Terms<'_>, path: &str) -> Result<NullRule, Misfit> {
+    let (inner, union) = avro.non_null();
     let null = null_rule(union);
     if nullable && null == NullRule::Never && !terms.not_null.iter().any(|p| p == path) {
         let message = format!("{path} may be NULL, and the contract's {} does not take null", inner.describe());
@@ -54,7 +60,7 @@ pub(crate) fn slot(ty: &ColumnType, nullable: bool, avro: &Avro, terms: Terms<'_
             "make the field [\"null\", …], write COALESCE, or put \"{path}\" into not_null if it never is NULL"
         )));
     }
-    Ok(Slot { null, special: terms.special, leaf: leaf(ty, inner, terms, path)? })
+    Ok(null)
 }
 
 pub(crate) fn null_rule(union: Option<(usize, usize)>) -> NullRule {

@@ -29,6 +29,19 @@ pub(crate) enum NullRule {
     Union { null: u8, some: u8 },
 }
 
+impl NullRule {
+    /// Appends null.
+    pub fn put(self, out: &mut Vec<u8>) -> Result<(), Box<Fault>> {
+        match self {
+            NullRule::Union { null, .. } => {
+                out.push(null);
+                Ok(())
+            }
+            NullRule::Never => Err(Fault::new(codes::ROW_NULL, "NULL, and the field does not take null")),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) enum Leaf {
     Boolean,
@@ -100,13 +113,7 @@ impl Slot {
     }
 
     pub fn put_null(&self, out: &mut Vec<u8>) -> Result<(), Box<Fault>> {
-        match self.null {
-            NullRule::Union { null, .. } => {
-                out.push(null);
-                Ok(())
-            }
-            NullRule::Never => Err(Fault::new(codes::ROW_NULL, "NULL, and the field does not take null")),
-        }
+        self.null.put(out)
     }
 
     pub fn put_some(

@@ -35,6 +35,19 @@ struct Writer {
     identical: bool,
 }
 
+/// Whether the body is one of the schema, as Avro's own library reads it.
+pub fn check(schema: &str, body: &[u8]) -> Result<(), ReadbackError> {
+    let id = 0;
+    let schema = Schema::parse_str(schema).map_err(|e| ReadbackError::Schema { id, message: e.to_string() })?;
+    let mut rest = body;
+    let read = GenericDatumReader::builder(&schema).build().and_then(|reader| reader.read_value(&mut rest));
+    match read {
+        Ok(_) if rest.is_empty() => Ok(()),
+        Ok(_) => Err(ReadbackError::Body { id, message: "bytes follow the end of the record".into() }),
+        Err(e) => Err(ReadbackError::Body { id, message: e.to_string() }),
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum ReadbackError {
     #[error("the value has no Confluent frame")]

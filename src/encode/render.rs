@@ -4,20 +4,20 @@
 //! are used again, so that a row costs no allocation. Key and value carry Confluent's frame; the body without it is
 //! what is compared and hashed.
 
-use std::fmt;
 use std::ops::ControlFlow;
 
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::Diagnostic;
 use crate::encode::codes;
-use crate::encode::compile::{Compiler, KeyCode, Op, RenderOptions};
+use crate::encode::compile::{Compiler, RenderOptions};
 use crate::encode::contract::Contract;
 use crate::encode::eval::evaluate;
 use crate::encode::key::KeySchema;
-use crate::encode::leaf::Fault;
-use crate::encode::value::{put_key_text, put_value};
+use crate::encode::op::{KeyCode, Op, run};
+use crate::encode::row_error::RowError;
+use crate::encode::value::put_key_text;
 use crate::encode::wire::{FRAME, put_frame};
 use crate::row::Row;
-use crate::transform::function::{Context, EvalError};
+use crate::transform::function::Context;
 use crate::transform::{Block, Lookup, Plan, Scope};
 
 #[derive(Debug)]
@@ -49,17 +49,6 @@ pub enum Outcome {
     Filtered,
     /// Key and value are written.
     Entity,
-}
-
-/// A row that cannot be evaluated or encoded. Holds no value of the row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RowError {
-    /// Of the output, with the place below it: `lines[3].unit_price`; `WHERE`, or empty for the whole record.
-    pub path: String,
-    pub code: Code,
-    /// What PostgreSQL would have raised, for errors of expressions.
-    pub sqlstate: Option<&'static str>,
-    pub message: String,
 }
 
 impl Renderer {
@@ -194,76 +183,10 @@ impl Rendered {
     }
 }
 
-fn run(ops: &[Op], scope: &Scope<'_>, scratch: &mut String, out: &mut Vec<u8>) -> Result<(), RowError> {
-    for op in ops {
-        match op {
-            Op::Column { source, column, slot, path } => {
-                let cell = scope.rows.get(*source as usize).and_then(|row| row.get(*column as usize));
-                debug_assert!(cell.is_some(), "rows have the shape of the plan");
-                slot.put(cell.copied().flatten(), out).map_err(|fault| RowError::of_fault(path, fault))?;
-            }
-            Op::Eval { expr, slot, path } => {
-                let value = evaluate(expr, scope).map_err(|e| RowError::of_eval(path, e))?;
-                put_value(slot, &expr.ty, &value, scratch, out).map_err(|fault| RowError::of_fault(path, fault))?;
-            }
-            Op::Bytes(bytes) => out.extend_from_slice(bytes),
-        }
-    }
-    Ok(())
-}
-
-impl RowError {
-    // A fault is boxed so that the way without one carries a pointer's width.
-    #[allow(clippy::boxed_local)]
-    #[cold]
-    fn of_fault(path: &str, fault: Box<Fault>) -> RowError {
-        // Collected from the inside out.
-        let below: String = fault.path.iter().rev().map(String::as_str).collect();
-        RowError {
-            path: format!("{path}{below}"),
-            code: fault.code,
-            sqlstate: fault.sqlstate,
-            message: fault.message.into_owned(),
-        }
-    }
-
-    #[cold]
-    fn two_rows() -> RowError {
-        RowError {
-            path: String::new(),
-            code: codes::ROW_EVAL,
-            sqlstate: None,
-            message: "the joins give this root a second row, and a key has one record".to_owned(),
-        }
-    }
-
-    #[cold]
-    fn of_eval(path: &str, error: EvalError) -> RowError {
-        RowError {
-            path: path.to_owned(),
-            code: codes::ROW_EVAL,
-            sqlstate: Some(error.sqlstate),
-            message: error.message,
-        }
-    }
-}
-
-impl fmt::Display for RowError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.code)?;
-        if !self.path.is_empty() {
-            write!(f, " at {}", self.path)?;
-        }
-        write!(f, ": {}", self.message)?;
-        match self.sqlstate {
-            Some(sqlstate) => write!(f, " (SQLSTATE {sqlstate})"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl std::error::Error for RowError {}
-
 #[cfg(test)]
 #[path = "render/tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "render/nested_tests.rs"]
+mod nested_tests;

@@ -11,15 +11,17 @@ use crate::clock;
 use crate::encode::{KeySchema, Outcome, Rendered, Renderer, RowError, body_of, partition, plain_json};
 use crate::lsn::EndLsn;
 use crate::record::{Origin, OutputBatch, OutputRecord, TopicId};
-use crate::row::Row;
-use crate::state::image::{self, BadImage};
+use crate::state::image::BadImage;
 use crate::state::{SpaceId, State};
+use crate::transform::Lookup;
 use crate::transform::eval::NoLookup;
 use crate::transform::function::Context;
 
 use super::held::{self, Held, HeldChange};
-use super::net::{Net, NetRow};
-use super::table::{Identity, Table};
+use super::lookup::{Rows, with_row};
+use super::net::Net;
+use super::source::SourceUse;
+use super::table::Table;
 use super::{EngineError, Mode, Outlet, SplitLimits};
 
 pub struct Transform {
@@ -31,16 +33,23 @@ pub struct Transform {
     pub key: KeySchema,
     pub key_columns: Vec<String>,
     pub context: Arc<Context>,
-    /// The root's table.
-    pub table: usize,
-    /// Where the plan's columns stand in the table's rows.
-    pub slots: Vec<usize>,
+    /// The root first.
+    pub sources: Arc<[SourceUse]>,
+    /// Topic keys and roots stand for each other one to one (`source::keyed_by_root`).
+    pub keyed_by_root: bool,
     /// Transactions up to here are in the topic already: by a reconcile, or because Kafka has them.
     pub live_from: EndLsn,
     pub on_error: OnError,
     /// Names of the plan's columns, where dead letters show the row (`dead_letter_rows`).
     pub dead_letter_columns: Option<Vec<String>>,
     pub counts: Counts,
+}
+
+impl Transform {
+    /// The root's table.
+    pub fn root(&self) -> usize {
+        self.sources[0].table
+    }
 }
 
 /// What becomes of a row that cannot be rendered.
@@ -246,14 +255,12 @@ pub(super) fn transform(
     alive: Vec<(Box<[u8]>, u128)>,
     s: &mut Scratch,
     limits: &SplitLimits,
-    state: &mut State,
+    state: &State,
     out: &mut OutputBatch,
     outlet: &mut dyn Outlet,
 ) -> Result<(), EngineError> {
-    let Some(rows) = net.table(t.table) else { return Ok(()) };
-    s.gone.clear();
-    s.gone_order.clear();
-    s.came.clear();
+    let Some(rows) = net.table(t.root()) else { return Ok(()) };
+    s.forget_rows();
     if rows.truncated {
         for (key, hash) in alive {
             s.note_gone(&key, Side::Hash(hash));
@@ -269,36 +276,61 @@ pub(super) fn transform(
         }
     }
     for row in &rows.rows {
-        row_change(t, table, row, s, limits, out, outlet)?;
+        let Some(sides) = row.sides(&table.identity) else { continue };
+        let (before, after) = (Sighting::alone(sides.before), Sighting::alone(sides.after));
+        root(t, table, before, after, sides.times, s, limits, out, outlet)?;
     }
     merge(t, s, limits, state, out, outlet)
 }
 
-/// One row: where both sides have the same key and nothing else can meet them, the answer is at once.
-fn row_change(
+/// A root on one side of the transaction.
+#[derive(Clone, Copy)]
+pub(super) struct Sighting<'r> {
+    /// None: it is not there.
+    pub image: Option<&'r [u8]>,
+    /// None: the plan has one source.
+    pub rows: Option<&'r Rows<'r>>,
+}
+
+impl<'r> Sighting<'r> {
+    pub fn alone(image: Option<&'r [u8]>) -> Sighting<'r> {
+        Sighting { image, rows: None }
+    }
+
+    fn lookup(&self) -> &dyn Lookup {
+        match self.rows {
+            Some(rows) => rows,
+            None => &NoLookup,
+        }
+    }
+
+    /// Whether what was evaluated counts.
+    fn check(&self) -> Result<(), EngineError> {
+        self.rows.map_or(Ok(()), Rows::check)
+    }
+}
+
+/// One root: where both sides have the same key and nothing else can meet them, the answer is at once. `times`: how often
+/// it is there after the transaction.
+#[allow(clippy::too_many_arguments)]
+pub(super) fn root(
     t: &mut Transform,
     table: &Table,
-    row: &NetRow,
+    before: Sighting<'_>,
+    after: Sighting<'_>,
+    times: u64,
     s: &mut Scratch,
     limits: &SplitLimits,
     out: &mut OutputBatch,
     outlet: &mut dyn Outlet,
 ) -> Result<(), EngineError> {
-    let (before, after, times) = match table.identity {
-        Identity::Key { .. } => (row.before.as_deref(), row.after.as_deref(), 1),
-        Identity::Full if row.count > 0 => (None, row.after.as_deref(), row.count),
-        Identity::Full if row.count < 0 => (row.after.as_deref(), None, 1),
-        Identity::Full => (None, None, 0),
-    };
-    if before == after {
-        return Ok(());
-    }
     let (mut b, mut a) = (std::mem::take(&mut s.before), std::mem::take(&mut s.after));
-    let had = render_image(t, table, before, &mut b)?;
-    let has = render_image(t, table, after, &mut a)?;
+    let had = render(t, table, before, &mut b)?;
+    let has = render(t, table, after, &mut a)?;
     let mut done = false;
     if let (Ok(true), Ok(true)) = (&had, &has)
         && b.key == a.key
+        && times == 1
         && t.on_error == OnError::Halt
     {
         if b.value == a.value {
@@ -328,7 +360,7 @@ fn row_change(
                     match key_of(t, table, after, &mut a)? {
                         Ok(key) => {
                             let key = key.into();
-                            let row = row_values(t, table, after)?;
+                            let row = row_values(t, table, after.image)?;
                             s.came.push((key, Err(Failed { error: e, row })));
                         }
                         // Without a key there is nothing that could be held.
@@ -343,6 +375,13 @@ fn row_change(
 }
 
 impl Scratch {
+    /// Another transform's rows come.
+    pub fn forget_rows(&mut self) {
+        self.gone.clear();
+        self.gone_order.clear();
+        self.came.clear();
+    }
+
     fn note_gone(&mut self, key: &[u8], side: Side) {
         let key: Box<[u8]> = key.into();
         if self.gone.insert(key.clone(), side).is_none() {
@@ -352,11 +391,11 @@ impl Scratch {
 }
 
 /// Rows that came under a key are held against the row that went from it; what is left over is a tombstone.
-fn merge(
+pub(super) fn merge(
     t: &mut Transform,
     s: &mut Scratch,
     limits: &SplitLimits,
-    state: &mut State,
+    state: &State,
     out: &mut OutputBatch,
     outlet: &mut dyn Outlet,
 ) -> Result<(), EngineError> {
@@ -448,37 +487,44 @@ fn row_error(t: &Transform, key: &str, s: &Scratch, source: RowError) -> EngineE
     EngineError::Row { transform: t.name.clone(), key: key.to_owned(), lsn, source }
 }
 
-/// Whether the image is an entity of this transform; if so, key and value stand in `out`, framed.
-pub(super) fn render_image(
+/// Whether the root is an entity of this transform; if so, key and value stand in `out`, framed.
+pub(super) fn render(
     t: &mut Transform,
     table: &Table,
-    image: Option<&[u8]>,
+    root: Sighting<'_>,
     out: &mut Rendered,
-) -> Result<Result<bool, RowError>, BadImage> {
-    let Some(image) = image else { return Ok(Ok(false)) };
+) -> Result<Result<bool, RowError>, EngineError> {
+    let Some(image) = root.image else { return Ok(Ok(false)) };
     t.counts.evaluations += 1;
-    with_row(t, table, image, |row| t.renderer.render(&t.context, row, &NoLookup, out).map(|o| o == Outcome::Entity))
+    let rendered = with_row(table, &t.sources[0].slots, image, |row| {
+        t.renderer.render(&t.context, row, root.lookup(), out).map(|o| o == Outcome::Entity)
+    })?;
+    root.check()?;
+    Ok(rendered)
 }
 
-/// The topic key alone, of a row whose value cannot be rendered.
+/// The topic key alone, of a root whose value cannot be rendered.
 pub(super) fn key_of<'o>(
     t: &Transform,
     table: &Table,
-    image: Option<&[u8]>,
+    root: Sighting<'_>,
     out: &'o mut Rendered,
-) -> Result<Result<&'o [u8], RowError>, BadImage> {
-    let key = with_row(t, table, image.unwrap_or_default(), |row| t.renderer.key(&t.context, row, &NoLookup, out))?;
+) -> Result<Result<&'o [u8], RowError>, EngineError> {
+    let key = with_row(table, &t.sources[0].slots, root.image.unwrap_or_default(), |row| {
+        t.renderer.key(&t.context, row, root.lookup(), out)
+    })?;
+    root.check()?;
     Ok(key.map(|()| &out.key[..]))
 }
 
-/// The row in PostgreSQL's text forms, for a dead letter that shows it.
+/// The root's row in PostgreSQL's text forms, for a dead letter that shows it.
 pub(super) fn row_values(
     t: &Transform,
     table: &Table,
     image: Option<&[u8]>,
 ) -> Result<Option<serde_json::Value>, BadImage> {
     let (Some(columns), Some(image)) = (&t.dead_letter_columns, image) else { return Ok(None) };
-    with_row(t, table, image, |row| {
+    with_row(table, &t.sources[0].slots, image, |row| {
         let text = |cell: &Option<&[u8]>| cell.map(|c| String::from_utf8_lossy(c).into_owned());
         Some(columns.iter().cloned().zip(row.iter().map(|c| serde_json::json!(text(c)))).collect())
     })
@@ -491,22 +537,4 @@ pub(super) fn key_text(t: &Transform, key: &[u8]) -> String {
         KeySchema::String => t.key_columns.first().map(|c| plain_json::string_key(c, key)),
     };
     json.map_or_else(|| "?".to_owned(), |j| j.to_string())
-}
-
-/// Rows of up to this many columns are put together on the stack.
-const STACK_COLUMNS: usize = 64;
-
-fn with_row<R>(t: &Transform, table: &Table, image: &[u8], f: impl FnOnce(Row<'_>) -> R) -> Result<R, BadImage> {
-    let mut values = Vec::with_capacity(table.image_width());
-    image::read(image, table.image_width(), &mut values)?;
-    if t.slots.len() <= STACK_COLUMNS {
-        let mut row = [None; STACK_COLUMNS];
-        for (cell, &slot) in row.iter_mut().zip(&t.slots) {
-            *cell = values[slot];
-        }
-        Ok(f(&row[..t.slots.len()]))
-    } else {
-        let row: Vec<Option<&[u8]>> = t.slots.iter().map(|&s| values[s]).collect();
-        Ok(f(&row))
-    }
 }

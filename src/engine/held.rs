@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use crate::encode::RowError;
 use crate::lsn::EndLsn;
-use crate::state::{SpaceId, State};
+use crate::state::{SpaceId, State, View};
 
 use super::EngineError;
 use super::diff::{OnError, Transform};
@@ -40,9 +40,11 @@ impl Held {
     }
 }
 
-pub(super) fn lookup(t: &Transform, key: &[u8], state: &mut State) -> Result<Option<Held>, EngineError> {
+pub(super) fn lookup(t: &Transform, key: &[u8], state: &State) -> Result<Option<Held>, EngineError> {
     let OnError::DeadLetter { held, .. } = t.on_error else { return Ok(None) };
-    Ok(state.get(held, key)?.and_then(Held::decode))
+    let mut value = Vec::new();
+    let found = state.read(View::Before, held, key, &mut value)?;
+    Ok(found.then(|| Held::decode(&value)).flatten())
 }
 
 /// No key of the transform is held any longer, except those that are noted after this.

@@ -2,7 +2,7 @@
 //!
 //! No row of such a transaction can meet another one, so nothing is netted and nothing was there before: each row goes
 //! straight from its tuple to its record. Whatever is out of the ordinary (a row that cannot be rendered, a key twice, a
-//! transaction that must be split) is left to the general way, which finds everything as if this had not been tried.
+//! table that joins read, a transaction that must be split) is left to the general way, which finds everything as if this had not been tried.
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -15,6 +15,7 @@ use crate::state::{SpaceId, State, image};
 use crate::transform::eval::NoLookup;
 
 use super::diff::{OnError, Stamp, Transform, push};
+use super::net::recycled;
 use super::table::{Identity, Resolved};
 use super::{Engine, Mode, learn};
 
@@ -55,7 +56,7 @@ pub(super) fn apply(
     state: &mut State,
     out: &mut OutputBatch,
 ) -> bool {
-    let Engine { tables, transforms, relations, inserts: s, limits, changes, .. } = engine;
+    let Engine { tables, transforms, relations, inserts: s, limits, changes, joined, .. } = engine;
     let records = tx.changes().saturating_mul(transforms.len() as u64);
     let plain = tx.only_inserts()
         && matches!(mode, Mode::Replay | Mode::Emit { skip: 0 })
@@ -74,6 +75,8 @@ pub(super) fn apply(
         }
         Change::Insert { relation, new } => match Resolved::find(relation, relations, tables, info) {
             Ok(None) => Ok(()),
+            // Roots may hang on the row.
+            Ok(Some(r)) if joined[r.index] => Err(Unusual),
             Ok(Some(r)) => s.insert(&r, &new, emit.then_some(&mut *transforms), &mut out),
             Err(_) => Err(Unusual),
         },
@@ -137,7 +140,11 @@ impl Scratch {
 
     /// A row that is kept waits until the transaction is done.
     fn store(&mut self, r: &Resolved<'_>, values: &[Option<&[u8]>]) -> Result<(), Unusual> {
-        let Identity::Key { columns, space } = &r.table.identity else { return Ok(()) };
+        let (columns, space) = match &r.table.identity {
+            Identity::Key { columns, space } => (columns, space),
+            Identity::Full => return Ok(()),
+            Identity::Bag { .. } => return Err(Unusual),
+        };
         if columns.iter().any(|&c| values[c].is_none()) {
             return Err(Unusual);
         }
@@ -161,15 +168,16 @@ impl Scratch {
         out: &mut Output<'_>,
     ) -> Result<(), Unusual> {
         for (i, t) in transforms.iter().enumerate() {
-            if t.table != r.index || out.stamp.end_lsn <= t.live_from {
+            if t.root() != r.index || out.stamp.end_lsn <= t.live_from {
                 continue;
             }
             self.evaluated[i] += 1;
-            let row = match t.slots.iter().enumerate().all(|(i, &slot)| i == slot) {
-                true => &values[..t.slots.len()],
+            let slots = &t.sources[0].slots;
+            let row = match slots.iter().enumerate().all(|(i, &slot)| i == slot) {
+                true => &values[..slots.len()],
                 false => {
                     picked.clear();
-                    picked.extend(t.slots.iter().map(|&slot| values[slot]));
+                    picked.extend(slots.iter().map(|&slot| values[slot]));
                     &picked[..]
                 }
             };
@@ -194,11 +202,4 @@ impl Scratch {
         self.hashes.sort_unstable();
         !self.hashes.is_sorted_by(|a, b| a < b)
     }
-}
-
-/// The memory of a vector for values that live elsewhere.
-fn recycled<'b>(mut used: Vec<Option<&[u8]>>) -> Vec<Option<&'b [u8]>> {
-    used.clear();
-    // Collected in place: no allocation, no element.
-    used.into_iter().map(|_| None).collect()
 }

@@ -7,16 +7,22 @@
 //!
 //! One primitive: evaluate the root before and after, compare, emit the difference. The image before comes from the
 //! stream where REPLICA IDENTITY is FULL (such a table is not stored at all), else from the local state; the rendering
-//! before is evaluated again rather than remembered (`docs/adr/0002-compare-by-reevaluation.md`). Inside one transaction
+//! before is evaluated again rather than remembered (`docs/adr/0002-compare-by-reevaluation.md`). With several sources
+//! the roots are found by walking links back from the changed rows (`docs/adr/0006-joins-by-walks.md`). Inside one transaction
 //! rows are counted, not overwritten: with deferrable keys two rows may share a topic key for a while.
 
 mod diff;
 mod error;
 mod held;
+pub mod index;
 mod inserts;
+mod joined;
+mod lookup;
 mod net;
 pub mod reconcile;
+pub mod source;
 mod table;
+mod touched;
 
 use std::collections::HashMap;
 
@@ -30,14 +36,21 @@ use crate::state::State;
 
 pub use diff::{Counts, OnError, Transform};
 pub use error::EngineError;
+pub use index::Index;
+pub use lookup::Rows;
 use net::Net;
+pub use source::{LinkUse, SourceUse};
 pub use table::{Identity, Table};
 use table::{RelationMaps, Resolved};
+use touched::Touched;
 
 /// All tables and transforms of a bridge, and what the stream has said of their relations.
 pub struct Engine {
     pub tables: Vec<Table>,
     pub transforms: Vec<Transform>,
+    /// By table: whether a transform with several sources reads it.
+    joined: Vec<bool>,
+    touched: Touched,
     relations: RelationMaps,
     net: Net,
     diff: diff::Scratch,
@@ -70,6 +83,8 @@ pub trait Outlet {
         transform: &Transform,
         f: &mut dyn FnMut(&[u8], u128),
     ) -> Result<(), EngineError>;
+    /// A sign of life out of a transaction that touches many roots of a transform.
+    fn progress(&mut self, _transform: &str, _done: u64, _roots: u64) {}
 }
 
 /// What `apply` does with the records.
@@ -85,7 +100,14 @@ pub enum Mode {
 
 impl Engine {
     pub fn new(tables: Vec<Table>, transforms: Vec<Transform>, limits: SplitLimits) -> Engine {
+        let mut joined = vec![false; tables.len()];
+        for source in transforms.iter().filter(|t| t.sources.len() > 1).flat_map(|t| t.sources.iter()) {
+            debug_assert!(tables[source.table].identity.space().is_some(), "what joins read is stored");
+            joined[source.table] = true;
+        }
         Engine {
+            joined,
+            touched: Touched::default(),
             relations: RelationMaps::new(&tables),
             changes: vec![[0; 4]; tables.len()],
             tables,
@@ -119,6 +141,7 @@ impl Engine {
             let result = self.apply_inner(tx, &info, mode, state, out, outlet);
             self.net.clear();
             if result.is_err() {
+                state.drop_staged();
                 self.diff.take_back(out);
                 return result;
             }
@@ -150,7 +173,7 @@ impl Engine {
                 Change::Insert { relation, new } => match resolve(relation)? {
                     Some(r) => {
                         changes[r.index][0] += 1;
-                        net.insert(&r, new, info)
+                        net.insert(&r, new, state, info)
                     }
                     None => Ok(()),
                 },
@@ -181,6 +204,10 @@ impl Engine {
                 Change::Message { .. } => Ok(()),
             }
         })?;
+        let joins = self.net.touches(&self.joined);
+        if joins {
+            self.net.stage(&self.tables, &self.joined, state)?;
+        }
         let emits = matches!(mode, Mode::Emit { .. });
         let mut limits = self.limits;
         // What is alive is read back before anything of this transaction is in `out`, and then nothing of it may go out
@@ -190,7 +217,7 @@ impl Engine {
             // A replay that follows held keys finds the topic as it was left at its end. That is enough: nothing is emitted,
             // and of a key that is held to the end the topic has the last good value.
             let looks = emits || t.on_error != OnError::Halt;
-            if looks && self.net.table(t.table).is_some_and(|n| n.truncated) {
+            if looks && self.net.table(t.root()).is_some_and(|n| n.truncated) {
                 let mut keys = Vec::new();
                 outlet.live_keys(out, t, &mut |key, hash| keys.push((key.into(), hash)))?;
                 alive.insert(i, keys);
@@ -198,17 +225,25 @@ impl Engine {
             }
         }
         self.diff.begin(info, mode, out);
-        for (i, transform) in self.transforms.iter_mut().enumerate() {
+        let Engine { transforms, tables, net, touched, diff, .. } = self;
+        for (i, transform) in transforms.iter_mut().enumerate() {
             // In a replay the records are in Kafka; held keys are state, and follow.
             if info.end_lsn <= transform.live_from || (!emits && transform.on_error == OnError::Halt) {
                 continue;
             }
-            let table = &self.tables[transform.table];
+            if transform.sources.len() > 1 {
+                if joins {
+                    joined::transform(transform, tables, net, touched, diff, &limits, state, out, outlet)?;
+                }
+                continue;
+            }
+            let table = &tables[transform.root()];
             let alive = alive.remove(&i).unwrap_or_default();
-            diff::transform(transform, table, &self.net, alive, &mut self.diff, &limits, state, out, outlet)?;
+            diff::transform(transform, table, net, alive, diff, &limits, state, out, outlet)?;
         }
         self.diff.finish(out);
-        self.net.store(&self.tables, state);
+        state.keep_staged();
+        self.net.store(&self.tables, &self.joined, state);
         self.diff.store_held(state);
         Ok(())
     }

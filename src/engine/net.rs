@@ -2,6 +2,7 @@
 //!
 //! A stored table's rows are known by their identity; the image before is read from the state at the first touch. A
 //! table with REPLICA IDENTITY FULL is counted by whole images: an image that came as often as it went did not change.
+//! Where such images are stored, the count goes on from how often the image was there before.
 //! An UPDATE or DELETE of a row that is not there is proof of a gap (I9).
 
 use std::collections::HashMap;
@@ -11,7 +12,7 @@ use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 
 use crate::change::{CommitInfo, OldTuple};
 use crate::row::{Cell, Tuple};
-use crate::state::{State, image};
+use crate::state::{State, bag, image};
 
 use super::table::{Identity, Resolved, Table};
 use super::{EngineError, old_tuple};
@@ -34,15 +35,56 @@ pub(super) struct TableNet {
     pub truncated: bool,
 }
 
-pub(super) type KeyAndImage = (Box<[u8]>, Box<[u8]>);
-
 pub(super) struct NetRow {
-    /// Identity of a stored row; empty for FULL.
+    /// Under which a stored row is kept; empty for FULL.
     pub key: Box<[u8]>,
     pub before: Option<Box<[u8]>>,
     pub after: Option<Box<[u8]>>,
-    /// FULL: how often the image (in `after`) came, less how often it went.
-    pub count: i32,
+    /// FULL and bags: how often the image (in `after`) came, less how often it went.
+    pub count: i64,
+    /// Bags: how often it was there.
+    pub had: i64,
+}
+
+/// A row that changed.
+pub(super) struct Sides<'n> {
+    pub before: Option<&'n [u8]>,
+    pub after: Option<&'n [u8]>,
+    /// How often the image after is there, or came where nobody knows.
+    pub times: u64,
+    /// As often as the one before.
+    pub same_number: bool,
+}
+
+impl NetRow {
+    /// None: it is as it was.
+    pub fn sides(&self, identity: &Identity) -> Option<Sides<'_>> {
+        let image = self.after.as_deref();
+        match identity {
+            Identity::Key { .. } => {
+                let (before, after) = (self.before.as_deref(), image);
+                (before != after).then_some(Sides { before, after, times: 1, same_number: true })
+            }
+            Identity::Full | Identity::Bag { .. } if self.count == 0 => None,
+            Identity::Full if self.count > 0 => {
+                Some(Sides { before: None, after: image, times: self.count as u64, same_number: false })
+            }
+            Identity::Full => Some(Sides { before: image, after: None, times: 0, same_number: false }),
+            Identity::Bag { .. } => {
+                let has = self.had + self.count;
+                let (before, after) = (image.filter(|_| self.had > 0), image.filter(|_| has > 0));
+                Some(Sides { before, after, times: has.max(0) as u64, same_number: false })
+            }
+        }
+    }
+
+    /// What the state is to hold under the row's key.
+    fn stored(&self, identity: &Identity) -> Option<Box<[u8]>> {
+        match identity {
+            Identity::Bag { .. } => bag::write((self.had + self.count).max(0) as u64, self.after.as_deref()?),
+            Identity::Key { .. } | Identity::Full => self.after.clone(),
+        }
+    }
 }
 
 impl Net {
@@ -69,12 +111,18 @@ impl Net {
         &mut self.tables[index]
     }
 
-    pub fn insert(&mut self, r: &Resolved<'_>, new: Tuple<'_>, info: &CommitInfo) -> Result<(), EngineError> {
+    pub fn insert(
+        &mut self,
+        r: &Resolved<'_>,
+        new: Tuple<'_>,
+        state: &mut State,
+        info: &CommitInfo,
+    ) -> Result<(), EngineError> {
         let (mut cells, mut row) = (Vec::new(), Vec::new());
         r.row(&new, &mut cells, &mut row)?;
         self.image(r, &row, None, info)?;
         match &r.table.identity {
-            Identity::Full => self.count(r.index, 1),
+            Identity::Full | Identity::Bag { .. } => self.count(r, 1, "INSERT", state, info),
             Identity::Key { columns, .. } => {
                 self.key_of(r, &row, columns, info)?;
                 self.came(r, info)
@@ -92,7 +140,7 @@ impl Net {
     ) -> Result<(), EngineError> {
         let (mut cells, mut row, mut old_row) = (Vec::new(), Vec::new(), Vec::new());
         match &r.table.identity {
-            Identity::Full => {
+            Identity::Full | Identity::Bag { .. } => {
                 let OldTuple::Full(old) = old else { return Err(incomplete(r, "the whole old row", info)) };
                 r.row(&old, &mut cells, &mut old_row)?;
                 self.image(r, &old_row, None, info)?;
@@ -104,9 +152,9 @@ impl Net {
                 });
                 self.image(r, &row, None, info)?;
                 if self.image != self.old {
-                    self.count(r.index, 1)?;
+                    self.count(r, 1, "UPDATE", state, info)?;
                     std::mem::swap(&mut self.image, &mut self.old);
-                    self.count(r.index, -1)?;
+                    self.count(r, -1, "UPDATE", state, info)?;
                 }
                 Ok(())
             }
@@ -168,12 +216,12 @@ impl Net {
         let tuple = old_tuple(&old).ok_or_else(|| incomplete(r, "an old tuple", info))?;
         r.row(&tuple, &mut cells, &mut row)?;
         match &r.table.identity {
-            Identity::Full => {
+            Identity::Full | Identity::Bag { .. } => {
                 if !matches!(old, OldTuple::Full(_)) {
                     return Err(incomplete(r, "the whole old row", info));
                 }
                 self.image(r, &row, None, info)?;
-                self.count(r.index, -1)
+                self.count(r, -1, "DELETE", state, info)
             }
             Identity::Key { columns, .. } => {
                 self.key_of(r, &row, columns, info)?;
@@ -193,7 +241,7 @@ impl Net {
         state: &mut State,
         info: &CommitInfo,
     ) -> Result<(), EngineError> {
-        let Identity::Key { space, .. } = r.table.identity else {
+        let Some(space) = r.table.identity.space() else {
             if leaf {
                 return Err(EngineError::LeafTruncated { table: r.table.name.clone(), lsn: info.end_lsn });
             }
@@ -212,19 +260,24 @@ impl Net {
             image::read(image, width, &mut values)?;
             Ok(values.last().copied().flatten() == Some(r.leaf_text().as_bytes()))
         };
+        let bag = matches!(r.table.identity, Identity::Bag { .. });
         let t = self.touch(r.index);
         for row in &mut t.rows {
             if let Some(image) = &row.after
                 && ours(image)?
             {
-                row.after = None;
+                if bag {
+                    row.count = -row.had;
+                } else {
+                    row.after = None;
+                }
             }
         }
-        let mut rows: Vec<KeyAndImage> = Vec::new();
+        let mut rows: Vec<(Box<[u8]>, Box<[u8]>, u64)> = Vec::new();
         let mut damaged = None;
-        state.scan(space, b"", |key, image| {
-            match ours(image) {
-                Ok(true) if !t.index.contains_key(key) => rows.push((key.into(), image.into())),
+        state.scan(space, b"", |key, stored| {
+            match r.table.image_of(stored).and_then(|(n, image)| Ok((n, image, ours(image)?))) {
+                Ok((n, image, true)) if !t.index.contains_key(key) => rows.push((key.into(), image.into(), n)),
                 Ok(_) => {}
                 Err(e) => damaged = Some(e),
             }
@@ -233,22 +286,65 @@ impl Net {
         if let Some(e) = damaged {
             return Err(e.into());
         }
-        for (key, image) in rows {
+        for (key, image, n) in rows {
             t.index.insert(key.clone(), t.rows.len());
-            t.rows.push(NetRow { key, before: Some(image), after: None, count: 0 });
+            t.rows.push(match bag {
+                true => NetRow { key, before: None, after: Some(image), count: -(n as i64), had: n as i64 },
+                false => NetRow { key, before: Some(image), after: None, count: 0, had: 0 },
+            });
         }
         Ok(())
     }
 
-    /// The rows as they are after the transaction go to the state.
-    pub fn store(&mut self, tables: &[Table], state: &mut State) {
-        for &t in &self.touched {
-            let Identity::Key { space, .. } = tables[t].identity else { continue };
+    /// Whether a table that joins read has something.
+    pub fn touches(&self, joined: &[bool]) -> bool {
+        self.touched.iter().any(|&t| joined[t])
+    }
+
+    /// The rows of tables that joins read, as they are after the transaction, and their indexes, for `View::After`.
+    pub fn stage(&self, tables: &[Table], joined: &[bool], state: &mut State) -> Result<(), EngineError> {
+        let (mut values, mut old_entry, mut new_entry) = (Vec::new(), Vec::new(), Vec::new());
+        for &t in self.touched.iter().filter(|&&t| joined[t]) {
+            let table = &tables[t];
+            let Some(space) = table.identity.space() else { continue };
+            for row in &self.tables[t].rows {
+                let Some(sides) = row.sides(&table.identity) else { continue };
+                for index in &table.indexes {
+                    let mut entry = |image: Option<&[u8]>, out: &mut Vec<u8>| -> Result<bool, EngineError> {
+                        let Some(image) = image else { return Ok(false) };
+                        let mut read = recycled(std::mem::take(&mut values));
+                        image::read(image, table.image_width(), &mut read)?;
+                        let is = index.entry(&read, &row.key, out);
+                        values = recycled(read);
+                        Ok(is)
+                    };
+                    let had = entry(sides.before, &mut old_entry)?;
+                    let has = entry(sides.after, &mut new_entry)?;
+                    if had && !(has && old_entry == new_entry) {
+                        state.stage(index.space, old_entry[..].into(), None);
+                    }
+                    if has && !(had && old_entry == new_entry) {
+                        state.stage(index.space, new_entry[..].into(), Some(Box::default()));
+                    }
+                }
+                state.stage(space, row.key.clone(), row.stored(&table.identity));
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows of all other tables as they are after the transaction go to the state.
+    pub fn store(&mut self, tables: &[Table], joined: &[bool], state: &mut State) {
+        for &t in self.touched.iter().filter(|&&t| !joined[t]) {
+            let identity = &tables[t].identity;
+            let Some(space) = identity.space() else { continue };
             let net = &mut self.tables[t];
             net.index.clear();
             for row in net.rows.drain(..) {
-                if row.before != row.after {
-                    state.put(space, row.key, row.after);
+                if row.sides(identity).is_some() {
+                    let stored =
+                        if matches!(identity, Identity::Key { .. }) { row.after } else { row.stored(identity) };
+                    state.put(space, row.key, stored);
                 }
             }
         }
@@ -256,7 +352,7 @@ impl Net {
 
     /// The row under `self.key` as this transaction sees it now.
     fn current<'s>(&'s self, r: &Resolved<'_>, state: &'s mut State) -> Result<Option<&'s [u8]>, EngineError> {
-        let Identity::Key { space, .. } = r.table.identity else { return Ok(None) };
+        let Some(space) = r.table.identity.space() else { return Ok(None) };
         if let Some(t) = self.tables.get(r.index)
             && let Some(&i) = t.index.get(&self.key[..])
         {
@@ -279,7 +375,7 @@ impl Net {
             return Ok(());
         }
         t.index.insert(key.clone(), t.rows.len());
-        t.rows.push(NetRow { key, before: None, after: Some(image), count: 0 });
+        t.rows.push(NetRow { key, before: None, after: Some(image), count: 0, had: 0 });
         Ok(())
     }
 
@@ -292,20 +388,44 @@ impl Net {
             t.rows[i].after = after;
         } else {
             t.index.insert(key.clone(), t.rows.len());
-            t.rows.push(NetRow { key, before: current.map(Into::into), after, count: 0 });
+            t.rows.push(NetRow { key, before: current.map(Into::into), after, count: 0, had: 0 });
         }
     }
 
-    fn count(&mut self, index: usize, by: i32) -> Result<(), EngineError> {
-        let image: Box<[u8]> = self.image[..].into();
-        let t = self.touch(index);
-        if let Some(&i) = t.index.get(&image) {
-            t.rows[i].count += by;
-        } else {
-            t.index.insert(image.clone(), t.rows.len());
-            t.rows.push(NetRow { key: Box::default(), before: None, after: Some(image), count: by });
+    /// `self.image` came, or went.
+    fn count(
+        &mut self,
+        r: &Resolved<'_>,
+        by: i64,
+        op: &'static str,
+        state: &mut State,
+        info: &CommitInfo,
+    ) -> Result<(), EngineError> {
+        let bag = r.table.identity.space();
+        match bag {
+            Some(_) => bag::key(&self.image, &mut self.key),
+            None => self.key.clone_from(&self.image),
         }
-        Ok(())
+        self.touch(r.index);
+        let Net { tables, key, image, .. } = self;
+        let t = &mut tables[r.index];
+        let at = match t.index.get(&key[..]) {
+            Some(&i) => i,
+            None => {
+                let had = match bag {
+                    Some(space) => state.get(space, key)?.map(bag::read).transpose()?.map_or(0, |(n, _)| n as i64),
+                    None => 0,
+                };
+                t.index.insert(key[..].into(), t.rows.len());
+                let key = if bag.is_some() { key[..].into() } else { Box::default() };
+                t.rows.push(NetRow { key, before: None, after: Some(image[..].into()), count: 0, had });
+                t.rows.len() - 1
+            }
+        };
+        let row = &mut t.rows[at];
+        row.count += by;
+        let gone = bag.is_some() && row.had + row.count < 0;
+        if gone { Err(missing(r, op, info)) } else { Ok(()) }
     }
 
     /// The row's image in `self.image`; unchanged TOAST values come from `old`.
@@ -344,6 +464,13 @@ impl Net {
         image::write(columns.iter().map(|&c| text(&row[c])), &mut self.key);
         Ok(())
     }
+}
+
+/// The memory of a vector for values that live elsewhere.
+pub(super) fn recycled<'b>(mut used: Vec<Option<&[u8]>>) -> Vec<Option<&'b [u8]>> {
+    used.clear();
+    // Collected in place: no allocation, no element.
+    used.into_iter().map(|_| None).collect()
 }
 
 fn text<'a>(cell: &Cell<'a>) -> Option<&'a [u8]> {

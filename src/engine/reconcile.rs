@@ -6,17 +6,18 @@
 //! Started again after a crash it reads the topic again, so nothing is emitted twice; the cursor says how far it was.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::change::CommitInfo;
 use crate::encode::{Rendered, body_of};
 use crate::record::{Origin, OutputBatch};
-use crate::state::{SpaceId, State};
+use crate::state::{SpaceId, State, View};
 
-use super::diff::{Stamp, key_of, key_text, push, render_image, row_values};
+use super::diff::{Sighting, Stamp, key_of, key_text, push, render, row_values};
 use super::held::{self, Held, HeldChange};
-use super::net::KeyAndImage;
+use super::lookup::Rows;
 use super::{Engine, EngineError, OnError};
 
 /// One transform's reconcile.
@@ -67,7 +68,7 @@ pub fn upserts(
         state.put(h.space, h.key, None);
     }
     loop {
-        let mut rows: Vec<KeyAndImage> = Vec::with_capacity(CHUNK_ROWS);
+        let mut rows: Vec<(Box<[u8]>, Box<[u8]>)> = Vec::with_capacity(CHUNK_ROWS);
         state.scan(task.rows, &from, |key, image| {
             rows.push((key.into(), image.into()));
             if rows.len() == CHUNK_ROWS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -79,9 +80,9 @@ pub fn upserts(
         from.push(0);
         let mut seen: Vec<Box<[u8]>> = Vec::new();
         let mut held: Vec<HeldChange> = Vec::new();
-        for (_, image) in &rows {
+        for (_, stored) in &rows {
             summary.roots += 1;
-            one(engine, task, &stamp, seq, image, &mut rendered, state, out, &mut seen, &mut held, &mut summary)?;
+            one(engine, task, &stamp, seq, stored, &mut rendered, state, out, &mut seen, &mut held, &mut summary)?;
         }
         if let Some(live) = task.live {
             state.remove_direct(live, seen.iter().map(|k| &k[..]))?;
@@ -102,22 +103,26 @@ fn one(
     task: Task,
     stamp: &Stamp,
     seq: &mut u64,
-    image: &[u8],
+    stored: &[u8],
     rendered: &mut Rendered,
-    state: &mut State,
+    state: &State,
     out: &mut OutputBatch,
     seen: &mut Vec<Box<[u8]>>,
     held_changes: &mut Vec<HeldChange>,
     summary: &mut Summary,
 ) -> Result<(), EngineError> {
     let t = &mut engine.transforms[task.transform];
-    let table = &engine.tables[t.table];
-    let rendering = render_image(t, table, Some(image), rendered)?;
+    let table = &engine.tables[t.root()];
+    let (times, image) = table.image_of(stored)?;
+    let sources = Arc::clone(&t.sources);
+    let rows = Rows::new(state, &engine.tables, &sources, View::Before);
+    let root = Sighting { image: Some(image), rows: (sources.len() > 1).then_some(&rows) };
+    let rendering = render(t, table, root, rendered)?;
     if let Ok(false) = rendering {
         return Ok(());
     }
     if rendering.is_err() {
-        key_of(t, table, Some(image), rendered)?.map_err(|source| EngineError::Row {
+        key_of(t, table, root, rendered)?.map_err(|source| EngineError::Row {
             transform: t.name.clone(),
             key: "?".into(),
             lsn: stamp.end_lsn,
@@ -125,6 +130,10 @@ fn one(
         })?;
     }
     let key = &rendered.key;
+    if times > 1 {
+        let (transform, key) = (t.name.clone(), key_text(t, key));
+        return Err(EngineError::DuplicateKey { transform, key, lsn: stamp.end_lsn });
+    }
     let alive = match task.live {
         Some(live) => state.get_direct(live, key)?.and_then(|v| Some(u128::from_be_bytes(v.as_ref().try_into().ok()?))),
         None => None,

@@ -12,6 +12,7 @@ use crate::state::{SpaceId, image};
 use crate::transform::UsedColumn;
 
 use super::EngineError;
+use super::index::Index;
 
 pub struct Table {
     pub oid: Oid,
@@ -25,6 +26,8 @@ pub struct Table {
     /// `pg_attribute.atttypid` and `atttypmod` of each column, as plans were bound against them.
     pub types: Vec<(Oid, i32)>,
     pub identity: Identity,
+    /// By which columns joins find its rows.
+    pub indexes: Vec<Index>,
     /// Changes up to here are in the state already: the snapshot that the table was loaded from.
     pub loaded_at: EndLsn,
 }
@@ -42,6 +45,19 @@ pub enum Identity {
     Full,
     /// Rows are kept by these columns (indexes into `columns`): a non-deferrable unique index.
     Key { columns: Vec<usize>, space: SpaceId },
+    /// REPLICA IDENTITY FULL without such an index, of a table that joins read: whole images, each with how often it is
+    /// there (`state::bag`).
+    Bag { space: SpaceId },
+}
+
+impl Identity {
+    /// Where the rows are kept.
+    pub fn space(&self) -> Option<SpaceId> {
+        match self {
+            Identity::Full => None,
+            Identity::Key { space, .. } | Identity::Bag { space } => Some(*space),
+        }
+    }
 }
 
 /// Where a table's columns stand in the tuples of one relation.
@@ -65,7 +81,7 @@ impl RelationMap {
         };
         let mut places: Result<Vec<u16>, Drift> = t.columns.iter().map(place).collect();
         let full = relation.replica_identity == relation::Identity::Full;
-        if t.identity == Identity::Full && !full {
+        if matches!(t.identity, Identity::Full | Identity::Bag { .. }) && !full {
             places = Err(Drift { column: "REPLICA IDENTITY".into(), what: "is no longer FULL" });
         }
         let other_type = t.columns.iter().zip(&t.types).zip(places.iter().flatten()).find(|((_, ty), place)| {

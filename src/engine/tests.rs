@@ -14,6 +14,10 @@ use crate::state::{Limits, SpaceId};
 use crate::transform::function::Context;
 use crate::transform::{Block, Expr, ExprKind, Output, Plan, Shape, Source, UsedColumn};
 
+mod joins;
+mod plans;
+mod wire;
+
 const TABLE: Oid = 1;
 const SPACE: SpaceId = SpaceId(7);
 
@@ -79,8 +83,8 @@ fn transform() -> Transform {
         key,
         key_columns: vec!["id".into()],
         context: Arc::new(Context::default()),
-        table: 0,
-        slots: vec![0, 1],
+        sources: [SourceUse { table: 0, slots: vec![0, 1], link: None }].into(),
+        keyed_by_root: true,
         live_from: EndLsn::ZERO,
         on_error: OnError::Halt,
         dead_letter_columns: None,
@@ -97,6 +101,7 @@ fn engine(identity: Identity) -> Engine {
         columns: columns(),
         types: vec![(20, -1), (25, -1)],
         identity,
+        indexes: vec![],
         loaded_at: EndLsn::ZERO,
     };
     Engine::new(vec![table], vec![transform()], SplitLimits { records: 1000, bytes: 1 << 20 })

@@ -135,8 +135,10 @@ fn count(state: &State, space: SpaceId) -> u64 {
 
 fn stored(engine: &Engine, state: &State, shared: &Shared) {
     for table in &engine.tables {
-        let engine::Identity::Key { space, .. } = table.identity else { continue };
-        if let (Ok(entries), Ok(bytes)) = (state.approximate_len(space), state.disk_bytes(space)) {
+        let Some(space) = table.identity.space() else { continue };
+        let indexes: u64 = table.indexes.iter().filter_map(|i| state.disk_bytes(i.space).ok()).sum();
+        if let (Ok(entries), Ok(rows)) = (state.approximate_len(space), state.disk_bytes(space)) {
+            let bytes = rows + indexes;
             shared.metrics.state_holds(&table.name.to_string(), entries, bytes);
         }
     }

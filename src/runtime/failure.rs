@@ -241,9 +241,9 @@ fn state_verdict(e: &StateError) -> Verdict {
         StateError::OtherBridge { .. } | StateError::NewerFormat { .. } | StateError::BadMeta { .. } => {
             Verdict::Stop(Exit::Configuration)
         }
-        StateError::Disk(DiskError::Store(_) | DiskError::LongKey { .. }) | StateError::WriterGone => {
-            Verdict::Stop(Exit::Halted)
-        }
+        StateError::Disk(DiskError::Store(_) | DiskError::LongKey { .. })
+        | StateError::WriterGone
+        | StateError::Image(_) => Verdict::Stop(Exit::Halted),
     }
 }
 

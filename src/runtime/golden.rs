@@ -7,16 +7,16 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::project::{Definition, Project, TableUse};
+use super::project::{Project, TableUse};
 use crate::assemble::{AssembleOptions, Assembler};
 use crate::change::CommitInfo;
 use crate::config::Config;
 use crate::decode::Message;
 use crate::encode::body_of;
 use crate::encode::plain_json;
-use crate::engine::{Counts, Engine, EngineError, Identity, Mode, OnError, Outlet, SplitLimits, Table, Transform};
+use crate::engine::{Engine, EngineError, Identity, Mode, Outlet, SplitLimits, Table, Transform};
 use crate::lsn::{EndLsn, Lsn};
-use crate::record::{OutputBatch, TopicId};
+use crate::record::OutputBatch;
 use crate::relation::Relation;
 use crate::state::{Limits, State};
 use crate::transform::function::Context;
@@ -71,8 +71,9 @@ fn run(case: &Path) -> Vec<Vec<Value>> {
     let mut state = State::open(folder.path(), "golden", Limits { cache_bytes: 1 << 20 }).unwrap();
     let space = state.new_temporary_space();
     let table = table(used, &relation, space);
-    let transform = transform(definition, &table);
-    let mut engine = Engine::new(vec![table], vec![transform], SplitLimits { records: 1_000_000, bytes: 1 << 30 });
+    let tables = vec![table];
+    let transform = Transform { partitions: 3, ..definition.for_engine(0, &tables, &Arc::new(Context::default())) };
+    let mut engine = Engine::new(tables, vec![transform], SplitLimits { records: 1_000_000, bytes: 1 << 30 });
     let mut assembler =
         Assembler::new(AssembleOptions { spill_above: 1 << 20, spill_directory: folder.path().to_path_buf() });
     let mut transactions = Vec::new();
@@ -124,30 +125,8 @@ fn table(used: &TableUse, relation: &Relation, space: crate::state::SpaceId) -> 
             Some(columns) => Identity::Key { columns: columns.clone(), space },
             None => Identity::Full,
         },
+        indexes: Vec::new(),
         loaded_at: EndLsn::ZERO,
-    }
-}
-
-fn transform(d: &Definition, table: &Table) -> Transform {
-    Transform {
-        name: d.file.name.clone(),
-        topic: TopicId(0),
-        topic_name: d.topic.clone(),
-        partitions: 3,
-        renderer: Arc::clone(&d.renderer),
-        key: d.key.clone(),
-        key_columns: d.plan.key.iter().map(|&k| d.plan.outputs[k].name.clone()).collect(),
-        context: Arc::new(Context::default()),
-        table: 0,
-        slots: d.plan.sources[0]
-            .columns
-            .iter()
-            .map(|c| table.columns.iter().position(|t| t.name == c.name).unwrap())
-            .collect(),
-        live_from: EndLsn::ZERO,
-        on_error: OnError::Halt,
-        dead_letter_columns: None,
-        counts: Counts::default(),
     }
 }
 

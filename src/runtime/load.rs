@@ -6,7 +6,7 @@ use crate::capture::snapshot::{Limits, LoadTable, Loader};
 use crate::capture::{self, publication};
 use crate::lsn::EndLsn;
 use crate::metrics::Metrics;
-use crate::state::{SpaceId, State, TableState, TableStatus, image};
+use crate::state::{SpaceId, State, TableState, TableStatus, bag, image};
 
 use super::failure::Failure;
 use super::project::TableUse;
@@ -16,7 +16,8 @@ use super::shared::Shared;
 pub struct Loaded {
     /// Index into the project's tables.
     pub table: usize,
-    pub space: SpaceId,
+    /// Of its rows, and of its indexes.
+    pub spaces: Vec<SpaceId>,
     /// Of a table that is kept; rows of others are only there for the reconcile.
     pub kept: bool,
 }
@@ -49,15 +50,16 @@ pub fn run(
     let mut loaded = Vec::new();
     for (n, (index, table, layout)) in tables.iter().enumerate() {
         shared.metrics.snapshot_tables_remain((tables.len() - n) as u64);
-        let kept = table.identity.is_some();
-        let mut space = SpaceId(0);
+        let kept = table.stored();
+        let mut spaces = Vec::new();
         let name = table.table.name.to_string();
         state.update_meta(|m| {
-            space = m.new_space();
+            spaces = (0..table.spaces()).map(|_| m.new_space()).collect();
             if kept {
                 m.tables.retain(|t| t.oid != table.table.oid);
                 m.tables.push(TableState {
-                    space: space.0,
+                    space: spaces[0].0,
+                    indexes: spaces[1..].iter().map(|s| s.0).collect(),
                     oid: table.table.oid,
                     name: name.clone(),
                     layout: layout.clone(),
@@ -65,8 +67,10 @@ pub fn run(
                 });
             }
         })?;
-        state.clear(space)?;
-        copy(&mut loader, table, &name, space, state, shared)?;
+        for &space in &spaces {
+            state.clear(space)?;
+        }
+        copy(&mut loader, table, &name, &spaces, state, shared)?;
         if kept {
             state.update_meta(|m| {
                 for t in m.tables.iter_mut().filter(|t| t.oid == table.table.oid) {
@@ -74,7 +78,7 @@ pub fn run(
                 }
             })?;
         }
-        loaded.push(Loaded { table: *index, space, kept });
+        loaded.push(Loaded { table: *index, spaces, kept });
     }
     shared.metrics.snapshot_tables_remain(0);
     loader.finish()?;
@@ -98,7 +102,7 @@ fn copy(
     loader: &mut Loader,
     table: &TableUse,
     name: &str,
-    space: SpaceId,
+    spaces: &[SpaceId],
     state: &mut State,
     shared: &Shared,
 ) -> Result<(), Failure> {
@@ -107,19 +111,31 @@ fn copy(
     tracing::info!(table = name, estimated_rows = estimate, "loading");
     let metrics: &Metrics = &shared.metrics;
     let mut load = state.load();
-    let (mut key, mut bytes) = (Vec::new(), Vec::new());
+    let indexes = table.indexes(spaces);
+    let (mut key, mut bytes, mut entry) = (Vec::new(), Vec::new(), Vec::new());
     let (mut rows, mut reported) = (0u64, 0u64);
     loader.copy::<Failure>(&wanted, &mut |row| {
         key.clear();
         bytes.clear();
+        image::write(row.iter().copied(), &mut bytes);
         match &table.identity {
             Some(identity) => image::write(identity.iter().map(|&i| row[i]), &mut key),
+            None if table.joined => bag::key(&bytes, &mut key),
             // Only the order matters: it is the order of evaluation.
             None => key.extend_from_slice(&rows.to_be_bytes()),
         }
-        image::write(row.iter().copied(), &mut bytes);
         rows += 1;
-        load.put(space, &key, &bytes)?;
+        let new = if table.identity.is_none() && table.joined {
+            load.put_in_bag(spaces[0], &key, &bytes)?
+        } else {
+            load.put(spaces[0], &key, &bytes).map(|()| true)?
+        };
+        // Rows that are alike share their entries.
+        for index in indexes.iter().filter(|_| new) {
+            if index.entry(row, &key, &mut entry) {
+                load.put(index.space, &entry, b"")?;
+            }
+        }
         crate::failpoints::hit("load_row");
         if rows - reported == REPORT_ROWS {
             metrics.snapshot_rows_read(name, REPORT_ROWS);

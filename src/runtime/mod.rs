@@ -15,7 +15,7 @@ mod fuse;
 mod golden;
 mod idle;
 mod link;
-mod load;
+pub mod load;
 mod measure;
 pub mod options;
 mod pipeline;

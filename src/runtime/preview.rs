@@ -40,8 +40,11 @@ use crate::transform::eval::NoLookup;
 pub type Take<'t> = &'t mut dyn FnMut(Value) -> bool;
 
 /// The rows as they are now, in no order.
-pub fn rows(survey: &mut Survey, transform: usize, take: Take<'_>) -> Result<(), Failure> {
+pub fn rows(config: &Config, survey: &mut Survey, transform: usize, take: Take<'_>) -> Result<(), Failure> {
     let d = &survey.project.definitions[transform];
+    if d.plan.sources.len() > 1 {
+        return joined_rows(config, survey, transform, take);
+    }
     let table = &survey.project.tables[survey.project.table_of(d)];
     let columns = d.plan.sources[0].columns.iter().map(|c| c.name.clone()).collect();
     let wanted =
@@ -99,35 +102,17 @@ pub fn follow(
 ) -> Result<(), Failure> {
     let pg = options::postgres(config)?;
     published(config, survey)?;
-    let d = &survey.project.definitions[transform];
-    let table = &survey.project.tables[survey.project.table_of(d)];
-
     // The slot first: what happens while the rows are read is in the stream, and skipped there.
-    let name = format!("pgspine_preview_{}_{}", std::process::id(), clock::now_millis() % 1_000_000);
+    let name = temporary_name();
     let slot = slot::create_temporary(connect(&pg, ConnectionMode::Replication)?, &name)?;
     let folder = Folder::new(&name).map_err(|e| Failure::Capture(capture::Error::Io(e)))?;
-    let mut state = State::temporary(&folder.0, Limits { cache_bytes: 8 << 20 })?;
-    let columns = survey.project.columns_used();
-    let prints = capture::watch::read(&mut survey.sql, &config.postgres.publication, &columns)?;
-    let quiet = Shared::new(&config.bridge.name, Metrics::new(&config.bridge.name, "", ""), Health::new());
-    let (at, loaded) = load::run(&pg, &[(0, table, table.layout(&prints))], |_| Ok(()), &mut state, &quiet)?;
-    let rows = loaded.first().map_or(SpaceId(0), |l| l.space);
-    let stored = table.identity.is_some();
-    let held = state.new_temporary_space();
-    let table = table.for_engine(&prints, stored.then_some(rows), at);
-    let shown = Transform {
-        live_from: at,
-        // A row that cannot be told is told as such, and the next one follows.
-        on_error: OnError::DeadLetter { topic: TopicId(1), partitions: 1, held },
-        ..d.for_engine(0, (0, &table), &survey.context)
-    };
-    let mut engine = Engine::new(vec![table], vec![shown], SplitLimits { records: 100_000, bytes: 64 << 20 });
+    let mut looked = Looked::load(config, survey, &pg, transform, &folder)?;
+    let d = &survey.project.definitions[transform];
     let mut out = OutputBatch::default();
-    let mut show = Show { d, take, left: first, alive: (!stored).then(BTreeMap::new), ended: false, failure: None };
-    let info = CommitInfo { xid: 0, end_lsn: at, commit_time: clock::now_postgres_micros() };
-    let task = Task { transform: 0, rows, live: None };
-    let begun = upserts(&mut engine, task, &info, &mut 0, &mut state, &mut out, &mut show);
-    show.settle(begun)?;
+    let alive = (!looked.stored).then(BTreeMap::new);
+    let mut show = Show { d, take, left: first, alive, ended: false, failure: None };
+    looked.roots(&mut out, &mut show)?;
+    let Looked { mut engine, mut state, .. } = looked;
     state.settle()?;
 
     let options = StreamOptions {
@@ -170,6 +155,76 @@ pub fn follow(
     }
     stream.stop();
     Ok(())
+}
+
+fn temporary_name() -> String {
+    format!("pgspine_preview_{}_{}", std::process::id(), clock::now_millis() % 1_000_000)
+}
+
+/// The rows of a transform that joins tables: they are loaded, and joined here.
+fn joined_rows(config: &Config, survey: &mut Survey, transform: usize, take: Take<'_>) -> Result<(), Failure> {
+    let folder = Folder::new(&temporary_name()).map_err(|e| Failure::Capture(capture::Error::Io(e)))?;
+    let mut looked = Looked::load(config, survey, &options::postgres(config)?, transform, &folder)?;
+    let d = &survey.project.definitions[transform];
+    let mut show = Show { d, take, left: u64::MAX, alive: None, ended: false, failure: None };
+    looked.roots(&mut OutputBatch::default(), &mut show)
+}
+
+/// A transform's tables under one snapshot, in a state of their own, and an engine over them.
+struct Looked {
+    engine: Engine,
+    state: State,
+    /// The root's rows.
+    rows: SpaceId,
+    /// They follow the stream.
+    stored: bool,
+    at: EndLsn,
+}
+
+impl Looked {
+    fn load(
+        config: &Config,
+        survey: &mut Survey,
+        pg: &capture::Options,
+        transform: usize,
+        folder: &Folder,
+    ) -> Result<Looked, Failure> {
+        let mut state = State::temporary(&folder.0, Limits { cache_bytes: 8 << 20 })?;
+        let columns = survey.project.columns_used();
+        let prints = capture::watch::read(&mut survey.sql, &config.postgres.publication, &columns)?;
+        let quiet = Shared::new(&config.bridge.name, Metrics::new(&config.bridge.name, "", ""), Health::new());
+        let project = &survey.project;
+        let d = &project.definitions[transform];
+        let wanted: Vec<_> = project
+            .tables_of(d)
+            .into_iter()
+            .map(|i| (i, &project.tables[i], project.tables[i].layout(&prints)))
+            .collect();
+        let (at, loaded) = load::run(pg, &wanted, |_| Ok(()), &mut state, &quiet)?;
+        let held = state.new_temporary_space();
+        let mut tables = Vec::new();
+        for (l, (_, table, _)) in loaded.iter().zip(&wanted) {
+            tables.push(table.for_engine(&prints, if l.kept { &l.spaces } else { &[] }, at));
+        }
+        let shown = Transform {
+            live_from: at,
+            // A row that cannot be told is told as such, and the next one follows.
+            on_error: OnError::DeadLetter { topic: TopicId(1), partitions: 1, held },
+            ..d.for_engine(0, &tables, &survey.context)
+        };
+        let limits = SplitLimits { records: 100_000, bytes: 64 << 20 };
+        let root = loaded.get(shown.root());
+        let (rows, stored) = root.map_or((SpaceId(0), false), |l| (l.spaces[0], l.kept));
+        Ok(Looked { engine: Engine::new(tables, vec![shown], limits), state, rows, stored, at })
+    }
+
+    /// All roots, as they were loaded.
+    fn roots(&mut self, out: &mut OutputBatch, show: &mut Show<'_>) -> Result<(), Failure> {
+        let info = CommitInfo { xid: 0, end_lsn: self.at, commit_time: clock::now_postgres_micros() };
+        let task = Task { transform: 0, rows: self.rows, live: None };
+        let begun = upserts(&mut self.engine, task, &info, &mut 0, &mut self.state, out, show);
+        show.settle(begun)
+    }
 }
 
 /// How long a wait for the stream lasts before `stop` is looked at.

@@ -8,17 +8,19 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::capture::watch::Fingerprints;
-use crate::catalogue::{Catalogue, QualifiedName, ReplicaIdentity, Table, TableKind};
+use crate::catalogue::{Catalogue, Index, QualifiedName, ReplicaIdentity, Table, TableKind};
 use crate::config::{Config, OnError as OnErrorOverride};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::encode::{Contract, KeySchema, RenderOptions, Renderer, SourceFile};
 use crate::engine;
+use crate::engine::index::IndexColumns;
+use crate::engine::source::{Side, by_identity, sides};
 use crate::lsn::EndLsn;
 use crate::record::TopicId;
 use crate::state::SpaceId;
 use crate::transform::function::Context;
 use crate::transform::source::{self, KeyFormat, OnError, TransformFile};
-use crate::transform::{self, Plan, UsedColumn};
+use crate::transform::{self, KeyForm, Plan, Source, UsedColumn};
 
 use super::codes;
 
@@ -43,20 +45,17 @@ pub struct TableUse {
     pub table: Table,
     /// What transforms use and the identity, by attnum.
     pub columns: Vec<UsedColumn>,
-    /// Indexes into `columns`; None: REPLICA IDENTITY FULL, nothing is kept.
+    /// Indexes into `columns`; None: REPLICA IDENTITY FULL, and nothing is kept, or whole rows (`bag`).
     pub identity: Option<Vec<usize>>,
+    /// Transforms with several sources read it: it is stored in any case.
+    pub joined: bool,
+    /// By which columns (of `columns`) joins find its rows.
+    pub indexes: Vec<IndexColumns>,
 }
 
 impl Definition {
-    /// For the engine, over its root's table.
-    pub fn for_engine(
-        &self,
-        index: usize,
-        table: (usize, &engine::Table),
-        context: &Arc<Context>,
-    ) -> engine::Transform {
-        let columns = &table.1.columns;
-        let place = |c: &UsedColumn| columns.iter().position(|t| t.name == c.name);
+    /// For the engine, over its tables.
+    pub fn for_engine(&self, index: usize, tables: &[engine::Table], context: &Arc<Context>) -> engine::Transform {
         engine::Transform {
             name: self.file.name.clone(),
             topic: TopicId(index as u16),
@@ -66,8 +65,8 @@ impl Definition {
             key: self.key.clone(),
             key_columns: self.key_columns(),
             context: Arc::clone(context),
-            table: table.0,
-            slots: self.plan.sources[0].columns.iter().filter_map(place).collect(),
+            sources: engine::SourceUse::of(&self.plan, tables),
+            keyed_by_root: engine::source::keyed_by_root(&self.plan, tables),
             live_from: EndLsn::ZERO,
             on_error: engine::OnError::Halt,
             dead_letter_columns: None,
@@ -134,9 +133,19 @@ impl Project {
         self.definitions.iter().map(|d| d.file.name.as_str()).collect()
     }
 
+    /// The root's table.
     pub fn table_of(&self, d: &Definition) -> usize {
-        let oid = &d.plan.sources[0].table;
-        self.tables.iter().position(|t| t.table.name == *oid).unwrap_or_default()
+        self.tables_of(d).first().copied().unwrap_or_default()
+    }
+
+    /// All tables of a transform, the root's first, each once.
+    pub fn tables_of(&self, d: &Definition) -> Vec<usize> {
+        let mut tables = Vec::new();
+        for source in &d.plan.sources {
+            let table = self.tables.iter().position(|t| t.table.name == source.table);
+            tables.extend(table.filter(|t| !tables.contains(t)));
+        }
+        tables
     }
 
     /// Used columns per table, as the publication and the watch want them.
@@ -237,7 +246,14 @@ fn table_uses(definitions: &[Definition], catalogue: &Catalogue, findings: &mut 
     let mut uses = Vec::new();
     for (name, mut columns) in used {
         let Some(table) = catalogue.table(Some(&name.schema), &name.name) else { continue };
-        let identity = match identity(table) {
+        let mut readers = definitions.iter().filter(|d| d.plan.sources.len() > 1);
+        let joined = readers.any(|d| d.plan.sources.iter().any(|s| s.table == *name));
+        let identity = match (identity(table), joined) {
+            // A join needs its rows. With FULL the old tuple has every column: any unique index will do.
+            (Identity::Full, true) => unique_columns(table).map_or(Identity::Full, Identity::Columns),
+            (identity, _) => identity,
+        };
+        let identity = match identity {
             Identity::Full => None,
             Identity::Columns(names) => {
                 for c in table.columns.iter().filter(|c| names.contains(&c.name)) {
@@ -261,7 +277,16 @@ fn table_uses(definitions: &[Definition], catalogue: &Catalogue, findings: &mut 
                 continue;
             }
         };
-        uses.push(TableUse { table: table.clone(), columns: columns.into_values().collect(), identity });
+        let columns = columns.into_values().collect();
+        uses.push(TableUse { table: table.clone(), columns, identity, joined, indexes: Vec::new() });
+    }
+    for d in definitions {
+        for side in sides(&d.plan) {
+            let source = &d.plan.sources[side.source];
+            if let Some(table) = uses.iter_mut().find(|t| t.table.name == source.table) {
+                table.need_index(&side, source);
+            }
+        }
     }
     uses
 }
@@ -288,7 +313,33 @@ fn identity(table: &Table) -> Identity {
     }
 }
 
+/// The columns of an index that tells rows apart at every moment, the primary key's before others'.
+fn unique_columns(table: &Table) -> Option<Vec<String>> {
+    let not_null = |name: &String| table.column(name).is_some_and(|c| c.not_null);
+    let usable = |i: &&Index| {
+        i.unique && i.immediate && i.valid && !i.partial && !i.columns.is_empty() && i.columns.iter().all(not_null)
+    };
+    let mut indexes = table.indexes.iter().filter(usable);
+    let first = table.indexes.iter().filter(usable).find(|i| i.primary).or_else(|| indexes.next());
+    first.map(|i| i.columns.clone())
+}
+
 impl TableUse {
+    /// Whether its rows are kept.
+    pub fn stored(&self) -> bool {
+        self.identity.is_some() || self.joined
+    }
+
+    fn need_index(&mut self, side: &Side, source: &Source) {
+        let place = |c: usize| self.columns.iter().position(|t| t.attnum == source.columns[c].attnum);
+        let columns: Option<IndexColumns> = side.columns.iter().map(|&(c, form)| Some((place(c)?, form))).collect();
+        let Some(columns) = columns else { return };
+        let is_identity = self.identity.as_ref().is_some_and(|i| by_identity(&columns, i).is_some());
+        if !is_identity && !self.indexes.contains(&columns) {
+            self.indexes.push(columns);
+        }
+    }
+
     pub fn partitioned(&self) -> bool {
         self.table.kind == TableKind::Partitioned
     }
@@ -307,10 +358,16 @@ impl TableUse {
         self.columns.iter().map(of).collect()
     }
 
-    /// For the engine; `space` holds its rows, unless nothing is kept.
-    pub fn for_engine(&self, prints: &Fingerprints, space: Option<SpaceId>, loaded_at: EndLsn) -> engine::Table {
-        let identity = match (&self.identity, space) {
-            (Some(columns), Some(space)) => engine::Identity::Key { columns: columns.clone(), space },
+    /// How many spaces it takes in the state: of its rows and of its indexes.
+    pub fn spaces(&self) -> usize {
+        1 + self.indexes.len()
+    }
+
+    /// For the engine; `spaces` hold its rows and its indexes. None: nothing is kept.
+    pub fn for_engine(&self, prints: &Fingerprints, spaces: &[SpaceId], loaded_at: EndLsn) -> engine::Table {
+        let identity = match (&self.identity, spaces.first()) {
+            (Some(columns), Some(&space)) => engine::Identity::Key { columns: columns.clone(), space },
+            (None, Some(&space)) if self.joined => engine::Identity::Bag { space },
             _ => engine::Identity::Full,
         };
         engine::Table {
@@ -321,8 +378,15 @@ impl TableUse {
             columns: self.columns.clone(),
             types: self.types(prints),
             identity,
+            indexes: self.indexes(spaces),
             loaded_at,
         }
+    }
+
+    /// Its indexes; `spaces` are those of its rows and of its indexes.
+    pub fn indexes(&self, spaces: &[SpaceId]) -> Vec<engine::Index> {
+        let spaces = spaces.iter().skip(1);
+        self.indexes.iter().zip(spaces).map(|(c, &space)| engine::Index { columns: c.clone(), space }).collect()
     }
 
     /// What must be equal for stored rows to be of use.
@@ -333,8 +397,23 @@ impl TableUse {
             .zip(self.types(prints))
             .map(|(c, (oid, typmod))| format!("{} {} {oid} {typmod}", c.name, c.attnum))
             .collect();
-        let identity = self.identity.as_ref().map_or("full".to_owned(), |i| format!("{i:?}"));
+        let whole = if self.joined { "bag" } else { "full" };
+        let identity = self.identity.as_ref().map_or(whole.to_owned(), |i| format!("{i:?}"));
         let leaf = if self.partitioned() { " leaf" } else { "" };
-        format!("{}; {identity}{leaf}", columns.join(", "))
+        let index = |columns: &IndexColumns| {
+            let columns: Vec<String> = columns.iter().map(|(c, form)| format!("{c} {}", form_word(*form))).collect();
+            format!("; index {}", columns.join(", "))
+        };
+        let indexes: String = self.indexes.iter().map(index).collect();
+        format!("{}; {identity}{leaf}{indexes}", columns.join(", "))
+    }
+}
+
+/// As layouts have it: never another word for the same form.
+fn form_word(form: KeyForm) -> &'static str {
+    match form {
+        KeyForm::Text => "text",
+        KeyForm::Number => "number",
+        KeyForm::Padded => "padded",
     }
 }

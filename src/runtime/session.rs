@@ -110,7 +110,7 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
             name: t.table.name.to_string(),
             oid: t.table.oid,
             layout: layout.clone(),
-            stored: t.identity.is_some(),
+            stored: t.stored(),
         })
         .collect();
     let wanted_transforms: Vec<Wanted> = project
@@ -119,7 +119,7 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
         .map(|d| Wanted {
             topic: d.topic.clone(),
             revision: d.revision.clone(),
-            tables: vec![project.table_of(d)],
+            tables: project.tables_of(d),
             holds: d.on_error == OnError::DeadLetter,
         })
         .collect();
@@ -243,7 +243,7 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
         topics: topic_tasks(&project, &engine, &decision, &loaded, state, &ids),
         fuse: Fuse { max: config.reconcile.max_tombstones, words: bridge.approvals.words.clone() },
         seq,
-        temporary: loaded.iter().filter(|l| !l.kept).map(|l| l.space).collect(),
+        temporary: loaded.iter().filter(|l| !l.kept).flat_map(|l| l.spaces.iter().copied()).collect(),
     });
     // Until the barrier progress moves on for those that are live: it says at once that the others are not whole, or a crash
     // in between would leave a topic behind that looks it.

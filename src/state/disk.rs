@@ -93,17 +93,17 @@ impl Disk {
         Ok(self.space(space)?.get(stored(key)?)?)
     }
 
-    #[allow(clippy::type_complexity)]
-    pub fn scan(
+    /// Keys between two bounds, in order.
+    pub fn range(
         &self,
         space: SpaceId,
-        from: &[u8],
+        (from, to): (Bound<&[u8]>, Bound<&[u8]>),
     ) -> Result<impl Iterator<Item = Result<(fjall::UserKey, fjall::UserValue), DiskError>> + use<>, DiskError> {
-        let begin = match from {
-            EMPTY => Bound::Excluded(EMPTY.to_vec()),
-            from => Bound::Included(from.to_vec()),
+        let from = match from {
+            Bound::Included(EMPTY) => Bound::Excluded(EMPTY.to_vec()),
+            from => from.map(<[u8]>::to_vec),
         };
-        let iter = self.space(space)?.range((begin, Bound::Unbounded));
+        let iter = self.space(space)?.range((from, to.map(<[u8]>::to_vec)));
         Ok(iter.map(|guard| {
             let (key, value) = guard.into_inner()?;
             Ok((if *key == *EMPTY { fjall::UserKey::from(&b""[..]) } else { key }, value))

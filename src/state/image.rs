@@ -28,8 +28,14 @@ pub struct BadImage {
 /// Reads `columns` values into `row`, which is emptied first.
 pub fn read<'i>(image: &'i [u8], columns: usize, row: &mut Vec<Option<&'i [u8]>>) -> Result<(), BadImage> {
     row.clear();
+    row.resize(columns, None);
+    read_into(image, row)
+}
+
+/// Reads as many values as `row` has places.
+pub fn read_into<'i>(image: &'i [u8], row: &mut [Option<&'i [u8]>]) -> Result<(), BadImage> {
     let mut rest = image;
-    for column in 0..columns {
+    for (column, cell) in row.iter_mut().enumerate() {
         let mut n = 0u64;
         let mut shift = 0;
         loop {
@@ -44,16 +50,16 @@ pub fn read<'i>(image: &'i [u8], columns: usize, row: &mut Vec<Option<&'i [u8]>>
                 return Err(BadImage { column });
             }
         }
-        row.push(match n.checked_sub(1) {
+        *cell = match n.checked_sub(1) {
             None => None,
             Some(len) => {
                 let (value, after) = rest.split_at_checked(len as usize).ok_or(BadImage { column })?;
                 rest = after;
                 Some(value)
             }
-        });
+        };
     }
-    if rest.is_empty() { Ok(()) } else { Err(BadImage { column: columns }) }
+    if rest.is_empty() { Ok(()) } else { Err(BadImage { column: row.len() }) }
 }
 
 #[cfg(test)]

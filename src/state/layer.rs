@@ -1,12 +1,13 @@
 //! Changes that are not on disk yet: per space, key → new value, or `None` where the key is gone.
+//!
+//! In key order, because entries of an index are read by what they begin with, and batches are written sorted.
 
-use std::collections::{BTreeMap, HashMap};
-
-use xxhash_rust::xxh3::Xxh3DefaultBuilder;
+use std::collections::{BTreeMap, HashMap, btree_map};
+use std::ops::Bound;
 
 use super::SpaceId;
 
-type Map = HashMap<Box<[u8]>, Option<Box<[u8]>>, Xxh3DefaultBuilder>;
+type Map = BTreeMap<Box<[u8]>, Option<Box<[u8]>>>;
 
 /// A key of a space and its value, or that it is gone.
 pub(super) type Entry<B> = (SpaceId, B, Option<B>);
@@ -17,7 +18,7 @@ pub(super) struct Layer {
     bytes: usize,
 }
 
-/// What a hash map needs for an entry beside the bytes themselves; measured, and only an estimate.
+/// What a map needs for an entry beside the bytes themselves; measured, and only an estimate.
 const ENTRY_OVERHEAD: usize = 64;
 
 impl Layer {
@@ -40,7 +41,7 @@ impl Layer {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.spaces.values().all(HashMap::is_empty)
+        self.spaces.values().all(BTreeMap::is_empty)
     }
 
     /// An upper estimate: a key put twice counts twice.
@@ -48,30 +49,39 @@ impl Layer {
         self.bytes
     }
 
-    pub fn sorted(&self) -> Vec<Entry<&[u8]>> {
-        let mut all: Vec<_> =
-            self.spaces.iter().flat_map(|(s, m)| m.iter().map(move |(k, v)| (*s, k.as_ref(), v.as_deref()))).collect();
-        all.sort_unstable_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
-        all
+    pub fn sorted(&self) -> impl Iterator<Item = Entry<&[u8]>> {
+        let mut spaces: Vec<_> = self.spaces.iter().collect();
+        spaces.sort_unstable_by_key(|(s, _)| **s);
+        spaces.into_iter().flat_map(|(s, m)| m.iter().map(move |(k, v)| (*s, k.as_ref(), v.as_deref())))
     }
 
     pub fn into_entries(self) -> impl Iterator<Item = Entry<Box<[u8]>>> {
         self.spaces.into_iter().flat_map(|(s, m)| m.into_iter().map(move |(k, v)| (s, k, v)))
     }
 
-    /// One space of two layers in key order, the newer winning.
-    pub fn merged<'l>(
-        older: Option<&'l Layer>,
-        newer: &'l Layer,
-        space: SpaceId,
-        from: &[u8],
-    ) -> BTreeMap<&'l [u8], Option<&'l [u8]>> {
-        older
-            .into_iter()
-            .chain([newer])
-            .filter_map(|l| l.spaces.get(&space))
-            .flat_map(|m| m.iter().map(|(k, v)| (k.as_ref(), v.as_deref())))
-            .filter(|(k, _)| *k >= from)
-            .collect()
+    /// What is newer comes on top.
+    pub fn absorb(&mut self, newer: Layer) {
+        if self.is_empty() {
+            *self = newer;
+            return;
+        }
+        for (space, key, value) in newer.into_entries() {
+            self.put(space, key, value);
+        }
+    }
+
+    /// A space's keys between two bounds, in order.
+    pub fn range(&self, space: SpaceId, bounds: (Bound<&[u8]>, Bound<&[u8]>)) -> Range<'_> {
+        Range(self.spaces.get(&space).map(|m| m.range::<[u8], _>(bounds)))
+    }
+}
+
+pub(super) struct Range<'l>(Option<btree_map::Range<'l, Box<[u8]>, Option<Box<[u8]>>>>);
+
+impl<'l> Iterator for Range<'l> {
+    type Item = (&'l [u8], Option<&'l [u8]>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.as_mut()?.next().map(|(k, v)| (k.as_ref(), v.as_deref()))
     }
 }

@@ -37,6 +37,16 @@ pub struct TableState {
     /// Column names with types, in stored order, and the identity: what must be equal for the rows to be usable.
     pub layout: String,
     pub status: TableStatus,
+    /// The spaces of its indexes, in the layout's order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub indexes: Vec<u32>,
+}
+
+impl TableState {
+    /// Its rows' space, and those of its indexes.
+    pub fn spaces(&self) -> Vec<SpaceId> {
+        [self.space].iter().chain(&self.indexes).map(|&s| SpaceId(s)).collect()
+    }
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
@@ -117,7 +127,7 @@ impl Meta {
 
     /// All spaces that it speaks of.
     pub fn spaces(&self) -> Vec<SpaceId> {
-        self.tables.iter().map(|t| SpaceId(t.space)).chain(self.held.iter().map(|h| SpaceId(h.space))).collect()
+        self.tables.iter().flat_map(TableState::spaces).chain(self.held.iter().map(|h| SpaceId(h.space))).collect()
     }
 
     /// Forgets rows and position; numbers of spaces go on.

@@ -5,17 +5,24 @@
 //!  get ◀─ pending ◀────────── frozen ◀────────────── row cache ◀────────────────────── disk
 //! ```
 //!
+//! On top lies, for the time of one source transaction, what it has staged: so both sides of it can be read
+//! ([`View`]). It joins `pending` when the transaction is done, and is dropped when it fails.
+//!
 //! The rule (I1): a batch goes to disk only with a [`Committed`] at or past its last transaction, and [`Durable`],
 //! which alone lets the slot be told, is made here alone. What a crash takes is replayed from the slot without being
 //! emitted. Between batches the disk holds a consistent prefix of the source's transactions: the batch and its LSN are
 //! written together.
 
+pub mod bag;
 mod cache;
 mod disk;
 pub mod image;
 mod layer;
+mod load;
 pub mod meta;
+mod view;
 
+use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -24,10 +31,12 @@ use std::thread;
 use crate::emit::Committed;
 use crate::lsn::EndLsn;
 use cache::RowCache;
+use disk::Disk;
 pub use disk::DiskError;
-use disk::{Batch, Disk};
 use layer::Layer;
+pub use load::Load;
 pub use meta::{Meta, TableState, TableStatus};
+pub use view::{EachEntry, View};
 
 /// The state on disk covers everything up to here. Built only in this room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,6 +65,8 @@ pub enum StateError {
     BadMeta { dir: String, source: serde_json::Error },
     #[error("the writer of the local state has ended")]
     WriterGone,
+    #[error("a row on disk is damaged")]
+    Image(#[source] image::BadImage),
 }
 
 /// Bytes of rows kept in memory in front of the disk.
@@ -67,11 +78,13 @@ pub struct Limits {
 pub struct State {
     disk: Disk,
     meta: Meta,
+    /// What the source transaction that is being applied has changed.
+    staged: Layer,
     pending: Layer,
     /// The last source transaction that is in `pending` or below.
     applied: EndLsn,
     frozen: Option<Frozen>,
-    cache: RowCache,
+    cache: RefCell<RowCache>,
     writer: Writer,
     temporary: bool,
 }
@@ -99,10 +112,11 @@ impl State {
         Ok(State {
             disk,
             meta,
+            staged: Layer::default(),
             pending: Layer::default(),
             applied,
             frozen: None,
-            cache: RowCache::new(limits.cache_bytes),
+            cache: RefCell::new(RowCache::new(limits.cache_bytes)),
             writer,
             temporary: false,
         })
@@ -129,7 +143,7 @@ impl State {
         }
         batch.commit()?;
         for (space, key, value) in layer.into_entries() {
-            self.cache.insert(space, key, value);
+            self.cache.get_mut().insert(space, key, value);
         }
         Ok(())
     }
@@ -165,11 +179,12 @@ impl State {
         {
             return Ok(self.frozen.as_ref().and_then(|f| f.layer.get(space, key)).flatten());
         }
-        if !self.cache.promote(space, key) {
+        let cache = self.cache.get_mut();
+        if !cache.promote(space, key) {
             let value = self.disk.get(space, key)?;
-            self.cache.insert(space, key.into(), value.map(|v| v.as_ref().into()));
+            cache.insert(space, key.into(), value.map(|v| v.as_ref().into()));
         }
-        Ok(self.cache.get(space, key))
+        Ok(cache.get(space, key))
     }
 
     /// Part of the transaction that `advance` names next.
@@ -177,9 +192,26 @@ impl State {
         self.pending.put(space, key, value);
     }
 
+    /// The same, seen only by [`View::After`] until `keep_staged`.
+    pub fn stage(&mut self, space: SpaceId, key: Box<[u8]>, value: Option<Box<[u8]>>) {
+        self.staged.put(space, key, value);
+    }
+
+    /// The transaction is done: what it staged is seen by everybody.
+    pub fn keep_staged(&mut self) {
+        if !self.staged.is_empty() {
+            self.pending.absorb(std::mem::take(&mut self.staged));
+        }
+    }
+
+    /// The transaction has failed.
+    pub fn drop_staged(&mut self) {
+        self.staged = Layer::default();
+    }
+
     /// Everything put so far belongs to transactions up to `lsn`.
     pub fn advance(&mut self, lsn: EndLsn) {
-        debug_assert!(lsn >= self.applied);
+        debug_assert!(lsn >= self.applied && self.staged.is_empty());
         self.applied = lsn;
     }
 
@@ -189,7 +221,7 @@ impl State {
     }
 
     pub fn read_counts(&self) -> ReadCounts {
-        self.cache.counts()
+        self.cache.borrow().counts()
     }
 
     /// One step of the way to disk, without waiting: collects a finished batch, hands over a frozen one that Kafka has
@@ -240,11 +272,11 @@ impl State {
             debug_assert_eq!(f.lsn, lsn);
             if let Ok(layer) = Arc::try_unwrap(f.layer) {
                 for (space, key, value) in layer.into_entries() {
-                    self.cache.insert(space, key, value);
+                    self.cache.get_mut().insert(space, key, value);
                 }
             } else {
                 // Somebody still reads the layer: nothing depends on the cache having it, but it must not be stale.
-                self.cache.clear();
+                self.cache.get_mut().clear();
             }
         }
         crate::failpoints::hit("state_durable");
@@ -253,52 +285,15 @@ impl State {
 
     /// Writes rows past the layers: a load. Not synced; `update_meta` afterwards makes the whole of it count.
     pub fn load(&mut self) -> Load<'_> {
-        self.cache.clear();
-        Load { batch: self.disk.batch(), bytes: 0, disk: &self.disk }
+        self.cache.get_mut().clear();
+        Load::new(&self.disk)
     }
 
     /// Empties a space that no layer holds anything of: before a load, or when its owner is gone.
     pub fn clear(&mut self, space: SpaceId) -> Result<(), StateError> {
         debug_assert!(!self.pending.has_space(space));
-        self.cache.clear();
+        self.cache.get_mut().clear();
         Ok(self.disk.drop_space(space)?)
-    }
-
-    /// All keys of a space in key order, as the layers and the disk have it now. `f` says whether to go on.
-    pub fn scan(
-        &self,
-        space: SpaceId,
-        from: &[u8],
-        mut f: impl FnMut(&[u8], &[u8]) -> std::ops::ControlFlow<()>,
-    ) -> Result<(), StateError> {
-        let newer = Layer::merged(self.frozen.as_ref().map(|f| f.layer.as_ref()), &self.pending, space, from);
-        let mut newer = newer.into_iter().peekable();
-        for entry in self.disk.scan(space, from)? {
-            let (key, value) = entry?;
-            while let Some((k, v)) = newer.next_if(|(k, _)| **k < *key) {
-                if let Some(v) = v
-                    && f(k, v).is_break()
-                {
-                    return Ok(());
-                }
-            }
-            let flow = match newer.next_if(|(k, _)| **k == *key) {
-                Some((k, Some(v))) => f(k, v),
-                Some((_, None)) => continue,
-                None => f(&key, &value),
-            };
-            if flow.is_break() {
-                return Ok(());
-            }
-        }
-        for (k, v) in newer {
-            if let Some(v) = v
-                && f(k, v).is_break()
-            {
-                return Ok(());
-            }
-        }
-        Ok(())
     }
 
     /// Removes keys of a space directly on disk; only for spaces that never pass the layers.
@@ -325,8 +320,9 @@ impl State {
             self.meta.set_durable(lsn);
         }
         self.frozen = None;
+        self.drop_staged();
         self.pending = Layer::default();
-        self.cache.clear();
+        self.cache.get_mut().clear();
         self.applied = self.durable();
     }
 
@@ -350,36 +346,6 @@ impl State {
 
     pub fn disk_bytes(&self, space: SpaceId) -> Result<u64, StateError> {
         Ok(self.disk.space_bytes(space)?)
-    }
-}
-
-/// Bulk writes, in batches of bounded size.
-pub struct Load<'s> {
-    batch: Batch,
-    bytes: usize,
-    disk: &'s Disk,
-}
-
-/// Large enough for an LSM to take in one go, small enough to stay in memory.
-const LOAD_BATCH_BYTES: usize = 4 << 20;
-
-impl Load<'_> {
-    pub fn put(&mut self, space: SpaceId, key: &[u8], value: &[u8]) -> Result<(), StateError> {
-        self.batch.insert(space, key, value)?;
-        self.bytes += key.len() + value.len();
-        if self.bytes >= LOAD_BATCH_BYTES {
-            std::mem::replace(&mut self.batch, self.disk.batch()).commit()?;
-            self.bytes = 0;
-        }
-        Ok(())
-    }
-
-    pub fn remove(&mut self, space: SpaceId, key: &[u8]) -> Result<(), StateError> {
-        Ok(self.batch.remove(space, key)?)
-    }
-
-    pub fn finish(self) -> Result<(), StateError> {
-        Ok(self.batch.commit()?)
     }
 }
 

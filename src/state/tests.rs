@@ -143,3 +143,71 @@ fn an_empty_key_is_a_key() {
     let mut load = state.load();
     assert!(load.put(space, &vec![1; 70_000], b"").is_err());
 }
+
+/// Both views and every prefix, whatever layer a key lies in, against two maps.
+#[test]
+fn views_see_every_layer() {
+    let seed = std::env::var("PGSPINE_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+    println!("seed {seed}");
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let dir = tempfile::tempdir().unwrap();
+    let mut state = State::open(dir.path(), "b", LIMITS).unwrap();
+    let space = SpaceId(1);
+    let mut before: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+    for n in 1..400 {
+        let mut after = before.clone();
+        for _ in 0..rng.usize(..5) {
+            let key: Vec<u8> = (0..rng.usize(1..4)).map(|_| [1, 2, 255][rng.usize(..3)]).collect();
+            let value = rng.bool().then(|| vec![rng.u8(..)]);
+            match &value {
+                Some(v) => drop(after.insert(key.clone(), v.clone())),
+                None => drop(after.remove(&key)),
+            }
+            state.stage(space, key.into(), value.map(Into::into));
+        }
+        for (view, map) in [(View::Before, &before), (View::After, &after)] {
+            let prefix: Vec<u8> = (0..rng.usize(..3)).map(|_| [1, 2, 255][rng.usize(..3)]).collect();
+            let mut got = Vec::new();
+            let limit = rng.usize(1..50);
+            let mut each = |k: &[u8], v: &[u8]| {
+                got.push((k.to_vec(), v.to_vec()));
+                if got.len() == limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            };
+            state.scan_prefix(view, space, &prefix, &mut each).unwrap();
+            let expected = map.iter().filter(|(k, _)| k.starts_with(&prefix)).take(limit);
+            assert!(got.iter().map(|(k, v)| (k, v)).eq(expected), "{view:?} {prefix:?} {got:?}");
+            let mut value = vec![9];
+            let key = [1, 2];
+            let found = state.read(view, space, &key, &mut value).unwrap();
+            assert_eq!(found.then_some(&value), map.get(&key[..]));
+        }
+        if rng.u8(..4) == 0 {
+            state.drop_staged();
+        } else {
+            state.keep_staged();
+            before = after;
+        }
+        assert_eq!(all(&state, space), before);
+        state.advance(EndLsn::new(n));
+        if rng.bool() {
+            drop(state.step(committed(rng.u64(..=n)), rng.bool()).unwrap());
+        }
+    }
+}
+
+/// The store's own order of writes within a batch must not matter: rows that are alike come together or apart.
+#[test]
+fn a_load_counts_rows_that_are_alike() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut state = State::open(dir.path(), "b", LIMITS).unwrap();
+    let mut load = state.load();
+    let large = vec![b'x'; 1 << 20];
+    for n in 0..30u64 {
+        // Large images fill batches, so that the small one comes in several of them.
+        load.put_in_bag(SpaceId(1), &n.to_be_bytes(), &large).unwrap();
+        load.put_in_bag(SpaceId(1), b"small", b"image").unwrap();
+    }
+    load.finish().unwrap();
+    let value = state.get(SpaceId(1), b"small").unwrap().unwrap();
+    assert_eq!(bag::read(value).unwrap(), (30, &b"image"[..]));
+}

@@ -22,6 +22,10 @@ pub const UNSUPPORTED: Code = Code(1012);
 pub const STAR: Code = Code(1013);
 /// Joins and subqueries.
 pub const JOIN: Code = Code(1014);
+/// A subquery that no equality ties to the rows around it.
+pub const NOT_CORRELATED: Code = Code(1015);
+/// An aggregate where none may stand, or a column beside one.
+pub const AGGREGATE: Code = Code(1016);
 
 pub const UNKNOWN_TABLE: Code = Code(1020);
 pub const UNKNOWN_COLUMN: Code = Code(1021);
@@ -30,6 +34,8 @@ pub const TABLE_KIND: Code = Code(1022);
 /// System columns, generated columns, whole rows.
 pub const COLUMN_KIND: Code = Code(1023);
 pub const OUTPUT_NAME: Code = Code(1024);
+/// A name that two tables of one FROM have.
+pub const AMBIGUOUS: Code = Code(1025);
 
 pub const UNKNOWN_TYPE: Code = Code(1030);
 pub const UNKNOWN_FUNCTION: Code = Code(1031);
@@ -51,6 +57,10 @@ pub const KEY_NOT_UNIQUE: Code = Code(1041);
 pub const KEY_NULLABLE: Code = Code(1042);
 /// `not_null` names no output.
 pub const NOT_NULL_PATH: Code = Code(1043);
+/// A join that may give a root more than one row.
+pub const MULTIPLIES: Code = Code(1044);
+/// A warning: rows that the ORDER BY does not tell apart.
+pub const ORDER_NOT_TOTAL: Code = Code(1045);
 
 /// `schema.sql` holds a statement that we do not read.
 pub const SCHEMA_SQL: Code = Code(1050);

@@ -49,7 +49,7 @@ fn shape(out: &mut String, depth: usize, name: &str, shape_of: &Shape, key: &str
             out.push('\n');
             shape(out, depth + 1, "each", item, "");
         }
-        Shape::One { item, .. } => {
+        Shape::One { item, .. } | Shape::Case { item, .. } => {
             let _ = write!(out, "{indent}output   {name} record or NULL");
             out.push('\n');
             shape(out, depth + 1, "its", item, "");

@@ -17,7 +17,7 @@ pub mod plan;
 pub mod source;
 pub mod block;
 pub mod link;
-mod subquery;
+pub(crate) mod subquery;
 pub mod walk;
 
 pub use bind::bind;

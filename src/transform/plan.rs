@@ -93,7 +93,7 @@ pub struct Output {
 }
 
 /// How an output is built. A record keeps its fields' types; it can also be asked for as jsonb text.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Shape {
     Scalar(Expr),
     /// `jsonb_build_object('name', expr, …)`, and the same as the jsonb expression that PostgreSQL would evaluate.
@@ -114,6 +114,12 @@ pub enum Shape {
         item: Box<Shape>,
         json: Expr,
     },
+    /// `CASE WHEN when THEN item END` of an item that is a record: NULL where the condition does not hold.
+    Case {
+        when: Expr,
+        item: Box<Shape>,
+        json: Expr,
+    },
 }
 
 /// One of ORDER BY's expressions.
@@ -126,7 +132,7 @@ pub struct Order {
     pub nulls_first: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Field {
     pub name: String,
     pub shape: Shape,
@@ -276,7 +282,8 @@ impl Shape {
     pub fn expr(&self) -> &Expr {
         match self {
             Shape::Scalar(expr) | Shape::Record { json: expr, .. } => expr,
-            Shape::List { array: expr, .. } | Shape::One { json: expr, .. } => expr,
+            Shape::List { array: expr, .. } => expr,
+            Shape::One { json: expr, .. } | Shape::Case { json: expr, .. } => expr,
         }
     }
 
@@ -284,7 +291,7 @@ impl Shape {
         match self {
             Shape::Scalar(e) => e.nullable,
             Shape::Record { .. } | Shape::List { .. } => false,
-            Shape::One { .. } => true,
+            Shape::One { .. } | Shape::Case { .. } => true,
         }
     }
 }

@@ -33,10 +33,7 @@ impl Subquery {
                 let mut answer = None;
                 let _ = self.block.each(scope, &mut |scope| {
                     if answer.is_some() {
-                        return Err(EvalError {
-                            sqlstate: "21000",
-                            message: "more than one row returned by a subquery used as an expression".into(),
-                        });
+                        return Err(two_rows());
                     }
                     answer = Some(item.eval(scope)?.into_owned());
                     Ok(ControlFlow::Continue(()))
@@ -129,6 +126,11 @@ impl Subquery {
     }
 }
 
+/// What a subquery raises that may have one row.
+pub(crate) fn two_rows() -> EvalError {
+    EvalError { sqlstate: "21000", message: "more than one row returned by a subquery used as an expression".into() }
+}
+
 /// What `of` gives for each row of the block, in the order asked for; what the order leaves open stays as it came.
 pub(crate) fn sorted<T>(
     block: &super::plan::Block,
@@ -157,7 +159,13 @@ pub(crate) fn sorted<T>(
     Ok(rows.into_iter().map(|(_, row)| row).collect())
 }
 
-fn compare(order: &[Order], a: &[Value<'_>], b: &[Value<'_>], scope: &Scope<'_>) -> Result<Ordering, EvalError> {
+/// Two rows by the values that they have for the order's expressions.
+pub(crate) fn compare(
+    order: &[Order],
+    a: &[Value<'_>],
+    b: &[Value<'_>],
+    scope: &Scope<'_>,
+) -> Result<Ordering, EvalError> {
     for ((o, a), b) in order.iter().zip(a).zip(b) {
         let nulls = if o.nulls_first { Ordering::Less } else { Ordering::Greater };
         let ordering = match (a, b) {

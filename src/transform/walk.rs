@@ -54,6 +54,11 @@ macro_rules! walks {
                         item.$visit(v);
                         json.$visit(v);
                     }
+                    Shape::Case { when, item, json } => {
+                        when.$visit(v);
+                        item.$visit(v);
+                        json.$visit(v);
+                    }
                 }
             }
         }

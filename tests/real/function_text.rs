@@ -372,3 +372,97 @@ fn anything_joined() {
     }
     println!("{} compared", o.compared);
 }
+
+#[test]
+fn formatted_and_quoted() {
+    let (mut o, mut rng) = (oracle(), random());
+    let list = texts(&mut rng, 60);
+    const PIECES: &[&str] = &[
+        "%s",
+        "%L",
+        "%%",
+        "%1$s",
+        "%2$L",
+        "%3$s",
+        "%-5s",
+        "%5s",
+        "%10L",
+        "%*s",
+        "%-*L",
+        "%*1$s",
+        "%2$*3$s",
+        "x",
+        "é",
+        " ",
+        "%",
+        "%d",
+        "%0$s",
+        "%4$s",
+        "%-",
+        "%5",
+        "%99999999999s",
+        "%2$-7s",
+        "%--3s",
+        "%*2$L",
+        "%1$",
+        "%*0$s",
+        "%05s",
+    ];
+    let patterns: Vec<Option<String>> = (0..600)
+        .map(|_| Some((0..rng.usize(..5)).map(|_| PIECES[rng.usize(..PIECES.len())]).collect()))
+        .chain([None])
+        .collect();
+    let numbers = values(&["0", "3", "-6", "7"]);
+    o.function("format", &["text"], "text", &one(&patterns));
+    for types in
+        [["text", "text", "int4", "text"], ["text", "bool", "int2", "date"], ["text", "text", "text", "numeric"]]
+    {
+        let of = |ty: &str| match ty {
+            "bool" => values(&["t", "f"]),
+            "date" => values(&["2026-01-31"]),
+            "numeric" => values(&["1.50", "-3", "4"]),
+            "int4" | "int2" => numbers.clone(),
+            _ => list.clone(),
+        };
+        let rows = product(&mut rng, &[&patterns, &of(types[1]), &of(types[2]), &of(types[3])], 3000);
+        o.function("format", &types, "text", &rows);
+    }
+    for name in ["quote_literal", "quote_nullable"] {
+        o.function(name, &["text"], "text", &one(&list));
+        for (ty, list) in [
+            ("bool", values(&["t", "f"])),
+            ("int4", numbers.clone()),
+            ("char(5)", values(&["a", "a b"])),
+            ("timestamptz", values(&["2026-01-31 10:00+00"])),
+            ("bytea", values(&["\\x00ff"])),
+        ] {
+            o.function(name, &[ty], "text", &one(&list));
+        }
+    }
+    println!("{} compared", o.compared);
+}
+
+#[test]
+fn encodings_and_digests() {
+    let (mut o, mut rng) = (oracle(), random());
+    let names = values(&["hex", "base64", "escape", "HEX", "Base64", "utf8", ""]);
+    let mut bytes = values(&["\\x", "\\x00", "\\x5c", "\\x61ff"]);
+    for length in (0..300).chain([570, 571, 1000]) {
+        let hex: String = (0..length % 130).map(|_| format!("{:02x}", rng.u8(..))).collect();
+        bytes.push(Some(format!("\\x{hex}")));
+    }
+    o.function("encode", &["bytea", "text"], "text", &product(&mut rng, &[&bytes, &names], 6000));
+    for name in ["sha224", "sha256", "sha384", "sha512"] {
+        o.function(name, &["bytea"], "bytea", &one(&bytes));
+    }
+    const PIECES: &[&str] = &[
+        "a", "F", "0", "9", "==", "=", "QQ==", "YWI=", "YWJj", " ", "\n", "\\", "\\\\", "\\101", "\\401", "é", "+/",
+        "ab", "Zz",
+    ];
+    let encoded: Vec<Option<String>> = (0..3000)
+        .map(|_| Some((0..rng.usize(..7)).map(|_| PIECES[rng.usize(..PIECES.len())]).collect()))
+        .chain([None])
+        .collect();
+    o.function("decode", &["text", "text"], "bytea", &product(&mut rng, &[&encoded, &names], 12_000));
+    println!("{} compared", o.compared);
+}

@@ -21,12 +21,14 @@ const LIBRARIES: &[(&str, &[&str])] = &[
 
 /// A room of ours and the only places that may use it.
 const ROOMS: &[(&str, &[&str])] = &[
-    ("config", &["runtime", "cli"]),
-    ("runtime", &["cli"]),
+    ("config", &["runtime", "testing", "cli"]),
+    ("runtime", &["testing", "cli"]),
+    ("testing", &["cli"]),
+    ("scratch_postgres", &["testing", "cli"]),
     ("cli", &["main"]),
     ("emit", &["runtime", "cli", "state", "confirm"]),
-    ("capture", &["runtime", "cli", "confirm"]),
-    ("engine", &["runtime", "cli"]),
+    ("capture", &["runtime", "testing", "scratch_postgres", "cli", "confirm"]),
+    ("engine", &["runtime", "testing", "cli"]),
 ];
 
 const VOCABULARY: &[&str] = &["catalogue", "change", "datum", "diagnostic", "lsn", "record", "relation", "row"];

@@ -15,14 +15,13 @@ use crate::http::Health;
 use crate::metrics::Metrics;
 use crate::registry::{self, memory};
 use crate::runtime::{self, Exit, Shared, failure::chain, project};
+use crate::scratch_postgres::{Cluster, Folder};
 use crate::transform::source::TransformFile;
 
-use super::cluster::Cluster;
 use super::error::DemoError;
 use super::held::Difference;
 use super::interrupt::Interrupt;
 use super::proof::{self, Proof, select};
-use super::scratch::Scratch;
 use super::screen::{Screen, grouped};
 use super::shop;
 use super::watch::{Phase, Totals, Watch};
@@ -53,8 +52,8 @@ pub fn run(duration: Duration) -> Exit {
 /// Whether every topic was equal.
 fn course(duration: Duration, interrupt: &Interrupt, screen: &mut Screen) -> Result<bool, DemoError> {
     let begun = Instant::now();
-    let scratch = Scratch::new()?;
-    let cluster = Cluster::start(scratch.path(), interrupt)?;
+    let scratch = Folder::new("demo")?;
+    let cluster = Cluster::start(scratch.path(), &[], &|| interrupt.asked())?;
     let registry = memory::spawn().map_err(DemoError::io("the registry cannot be started"))?;
     let kafka = noida::kafka::spawn("127.0.0.1:0").map_err(DemoError::io("the broker cannot be started"))?;
     let mut sql = cluster.connect()?;

@@ -1,7 +1,6 @@
 //! Why the demo did not come to its end.
 
 use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::capture;
@@ -9,17 +8,12 @@ use crate::diagnostic::Diagnostic;
 use crate::emit::EmitError;
 use crate::registry::RegistryError;
 use crate::runtime::Exit;
+use crate::scratch_postgres::ScratchError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
-    #[error(
-        "there is no PostgreSQL on this machine: neither in PATH nor in /usr/lib/postgresql/*/bin (on Debian: apt-get install postgresql)"
-    )]
-    NoPostgres,
-    #[error("PostgreSQL does not run as root, and there is no user `postgres` that it could run as")]
-    NoUser,
-    #[error("{program} failed:\n{output}")]
-    Program { program: PathBuf, output: String },
+    #[error(transparent)]
+    Scratch(ScratchError),
     #[error("{what}")]
     Io { what: String, source: io::Error },
     #[error("PostgreSQL")]
@@ -50,8 +44,17 @@ impl DemoError {
     pub fn exit(&self) -> Exit {
         match self {
             DemoError::Interrupted => Exit::Done,
-            DemoError::NoPostgres | DemoError::NoUser => Exit::Unreachable,
+            DemoError::Scratch(ScratchError::NoPostgres | ScratchError::NoUser) => Exit::Unreachable,
             _ => Exit::Findings,
+        }
+    }
+}
+
+impl From<ScratchError> for DemoError {
+    fn from(e: ScratchError) -> DemoError {
+        match e {
+            ScratchError::Interrupted => DemoError::Interrupted,
+            e => DemoError::Scratch(e),
         }
     }
 }

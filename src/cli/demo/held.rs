@@ -9,8 +9,8 @@ use crate::encode::avro::{Avro, Record};
 use crate::encode::contract::read_schema;
 use crate::encode::plain_json;
 use crate::encode::wire::unframe;
+use crate::testing::answer;
 
-use super::compare;
 use super::error::DemoError;
 
 /// Keys are shown as plain JSON.
@@ -90,11 +90,11 @@ impl ByKey {
     where
         F: FnMut(u32) -> Result<String, DemoError>,
     {
-        let key = self.key.as_deref().map_or_else(|| answer.to_owned(), |r| compare::record(r, answer).to_string());
+        let key = self.key.as_deref().map_or_else(|| answer.to_owned(), |r| answer::record(r, answer).to_string());
         let Some(value) = self.values.remove(&key) else { return Ok(Some(Difference::Missing { key })) };
         Ok(match schemas.plain(&value)? {
             Err(why) => Some(Difference::Unreadable { key, why }),
-            Ok((value, record)) => compare::difference("", &value, &compare::record(&record, answer))
+            Ok((value, record)) => answer::difference("", &value, &answer::record(&record, answer))
                 .map(|(path, topic, answer)| Difference::Field { key, path, topic, answer }),
         })
     }

@@ -1,18 +1,14 @@
 //! `demo`: the whole path in a minute, on things that are thrown away afterwards.
 //!
-//! A PostgreSQL of its own (`cluster`), a broker and a registry inside this process, the shipped project (`shop`), the
+//! A PostgreSQL of its own (`scratch_postgres`), a broker and a registry inside this process, the shipped project (`shop`), the
 //! real bridge, a small workload that goes on beside it (`workload`), what happens drawn while it happens (`watch`,
-//! `screen`), and at the end every topic compared with what PostgreSQL answers (`proof`, `held`, `compare`). `course` puts them
+//! `screen`), and at the end every topic compared with what PostgreSQL answers (`proof`, `held`). `course` puts them
 //! in their order. Broker and registry are only in builds with the feature `demo`.
 
 use std::time::Duration;
 
 use crate::runtime::Exit;
 
-#[cfg(feature = "demo")]
-mod cluster;
-#[cfg(feature = "demo")]
-mod compare;
 #[cfg(feature = "demo")]
 mod course;
 #[cfg(feature = "demo")]
@@ -23,8 +19,6 @@ mod held;
 mod interrupt;
 #[cfg(feature = "demo")]
 mod proof;
-#[cfg(feature = "demo")]
-mod scratch;
 #[cfg(feature = "demo")]
 mod screen;
 #[cfg(feature = "demo")]

@@ -39,6 +39,7 @@ fn running() -> Case {
         name: "public.kept".into(),
         layout: "id int4".into(),
         status: TableStatus::Loaded(0x50),
+        indexes: vec![],
     }];
     let source = Source {
         system_identifier: "7".into(),

@@ -47,7 +47,7 @@ pub(super) fn log_decision(project: &Project, decision: &Decision) {
 pub(super) fn drop_unused(state: &mut State, wanted: &[WantedTable]) -> Result<(), Failure> {
     let of_use =
         |t: &crate::state::TableState| wanted.iter().any(|w| w.stored && w.oid == t.oid && w.layout == t.layout);
-    let gone: Vec<SpaceId> = state.meta().tables.iter().filter(|t| !of_use(t)).map(|t| SpaceId(t.space)).collect();
+    let gone: Vec<SpaceId> = state.meta().tables.iter().filter(|t| !of_use(t)).flat_map(|t| t.spaces()).collect();
     if gone.is_empty() {
         return Ok(());
     }
@@ -78,14 +78,14 @@ pub(super) fn build_engine(
             (TableNeed::Have { loaded_at }, _) => *loaded_at,
             (_, Some(l)) if l.kept => barrier,
             // Nothing is kept, and nobody looks at what lies before the barrier: it may be told in columns that are gone.
-            _ if t.identity.is_none() && all_reconcile(project, decision, i) => barrier,
+            _ if !t.stored() && all_reconcile(project, decision, i) => barrier,
             // Changes count for each transform from where it is live.
             _ => EndLsn::ZERO,
         };
-        let kept = state.meta().tables.iter().find(|k| k.oid == t.table.oid).map(|k| SpaceId(k.space));
-        let table = t.for_engine(prints, kept, loaded_at);
-        tables_at.push(match (&table.identity, need) {
-            (engine::Identity::Key { .. }, TableNeed::Have { .. }) => state.applied().max(loaded_at),
+        let kept = state.meta().tables.iter().find(|k| t.stored() && k.oid == t.table.oid).map(|k| k.spaces());
+        let table = t.for_engine(prints, &kept.unwrap_or_default(), loaded_at);
+        tables_at.push(match (t.stored(), need) {
+            (true, TableNeed::Have { .. }) => state.applied().max(loaded_at),
             _ => barrier,
         });
         tables.push(table);
@@ -94,7 +94,6 @@ pub(super) fn build_engine(
     let mut transforms = Vec::new();
     let mut next_dead = 0;
     for i in 0..project.definitions.len() {
-        let table = project.table_of(&project.definitions[i]);
         let d = &project.definitions[i];
         let on_error = match d.on_error {
             OnError::Halt => engine::OnError::Halt,
@@ -116,7 +115,7 @@ pub(super) fn build_engine(
                 .topic_override(&d.file.header.topic)
                 .filter(|o| o.dead_letter_rows)
                 .map(|_| d.plan.sources[0].columns.iter().map(|c| c.name.clone()).collect()),
-            ..d.for_engine(i, (table, &tables[table]), context)
+            ..d.for_engine(i, &tables, context)
         });
     }
     let limits =
@@ -144,7 +143,7 @@ pub(super) fn unfinished(
 /// Whether every transform of a table is reconciled.
 pub(super) fn all_reconcile(project: &Project, decision: &Decision, table: usize) -> bool {
     let mut of_table =
-        project.definitions.iter().zip(&decision.reconcile).filter(|(d, _)| project.table_of(d) == table);
+        project.definitions.iter().zip(&decision.reconcile).filter(|(d, _)| project.tables_of(d).contains(&table));
     of_table.all(|(_, reason)| reason.is_some())
 }
 
@@ -170,12 +169,12 @@ pub(super) fn topic_tasks(
 ) -> Vec<TopicTask> {
     let mut tasks = Vec::new();
     for (i, d) in project.definitions.iter().enumerate().filter(|(i, _)| decision.reconcile[*i].is_some()) {
-        let table = engine.transforms[i].table;
-        let rows = match (&engine.tables[table].identity, loaded.iter().find(|l| l.table == table)) {
-            (engine::Identity::Key { space, .. }, _) => *space,
-            (engine::Identity::Full, Some(l)) => l.space,
+        let table = engine.transforms[i].root();
+        let rows = match (engine.tables[table].identity.space(), loaded.iter().find(|l| l.table == table)) {
+            (Some(space), _) => space,
+            (None, Some(l)) => l.spaces[0],
             // `decide` loads every table that a reconcile reads and that is not kept.
-            (engine::Identity::Full, None) => continue,
+            (None, None) => continue,
         };
         let live = state.new_temporary_space();
         tasks.push(TopicTask {

@@ -5,6 +5,7 @@ use super::{Binder, Bound, codes, resolve, types};
 use crate::catalogue::{ColumnType, Type};
 use crate::datum::Value;
 use crate::diagnostic::Span;
+use crate::transform::aggregate::is_aggregate;
 use crate::transform::function::{Function, Kind};
 use crate::transform::parse::ast::{Node, NodeKind};
 use crate::transform::plan::{Expr, ExprKind};
@@ -19,6 +20,11 @@ impl Binder<'_> {
             NodeKind::Bool(b) => Ok(constant(Value::Bool(*b), ColumnType::plain(Type::Bool), span)),
             NodeKind::Null => Ok(constant(Value::Null, ColumnType::plain(Type::Unknown), span)),
             NodeKind::Operator { symbol, at, left, right } => {
+                if let Some(left) = left
+                    && let Some(rows) = self.row_comparison(symbol, left, right, span)?
+                {
+                    return Ok(rows);
+                }
                 let mut args = Vec::new();
                 if let Some(left) = left {
                     args.push(self.expression(left)?);
@@ -63,6 +69,9 @@ impl Binder<'_> {
                 let (left, right, equal) = self.equality(left, right, span)?;
                 let (left, right) = (Box::new(left), Box::new(right));
                 Ok(logic(ExprKind::IsDistinct { left, right, equal, negated: *negated }, span))
+            }
+            NodeKind::In { expr, list, negated } if matches!(expr.kind, NodeKind::Row(_)) => {
+                self.row_in(expr, list, *negated, span)
             }
             NodeKind::In { expr, list, negated } => self.in_list(expr, list, *negated, span),
             NodeKind::Between { expr, low, high, negated, symmetric } => {
@@ -118,18 +127,27 @@ impl Binder<'_> {
                 let expr = self.settle(expr)?;
                 self.collate(expr, collation, span)
             }
-            NodeKind::Call { schema, name, args, .. } => {
+            NodeKind::Call { schema, name, args, aggregation } => {
+                let ours = schema.as_ref().is_none_or(|s| s.text == "pg_catalog");
+                if ours && is_aggregate(&name.text) {
+                    return self.aggregate(name, args, aggregation.as_deref(), span);
+                }
+                if aggregation.is_some() {
+                    let message = format!("{} is no aggregate", name.text);
+                    return Err(self
+                        .error(codes::AGGREGATE, span, message)
+                        .help("DISTINCT, ORDER BY, FILTER and * belong to aggregates"));
+                }
                 let args = self.expressions(args)?;
                 self.function(schema.as_ref(), name, args, span)
             }
-            NodeKind::Subquery(_)
-            | NodeKind::Exists(_)
-            | NodeKind::InSelect { .. }
-            | NodeKind::ArraySelect(_)
-            | NodeKind::Array(_)
-            | NodeKind::AnyAll { .. }
-            | NodeKind::Row(_)
-            | NodeKind::Subscript { .. } => {
+            NodeKind::Subquery(select) => self.scalar(select, span),
+            NodeKind::Exists(select) => self.exists(select, span),
+            NodeKind::InSelect { expr, select, negated } => self.in_select(expr, select, *negated, false, span),
+            NodeKind::ArraySelect(select) => self.array_select(select, span),
+            NodeKind::Array(items) => self.array(items, span),
+            NodeKind::Row(_) => Err(self.no_row(span)),
+            NodeKind::AnyAll { .. } | NodeKind::Subscript { .. } => {
                 Err(self.error(codes::UNSUPPORTED, span, "this is not supported yet").help("leave it out"))
             }
         }
@@ -191,14 +209,14 @@ impl Binder<'_> {
         })
     }
 
-    fn comparison(&self, symbol: &str, left: &Type, right: &Type, span: Span) -> Bound<&'static Function> {
+    pub(super) fn comparison(&self, symbol: &str, left: &Type, right: &Type, span: Span) -> Bound<&'static Function> {
         let f = self.chosen(Kind::Operator, symbol, &[left.clone(), right.clone()], span)?;
         self.usable(f, span)?;
         Ok(f)
     }
 
     /// Both sides as the `=` of their types wants them.
-    fn equality(&self, left: Expr, right: Expr, span: Span) -> Bound<(Expr, Expr, &'static Function)> {
+    pub(super) fn equality(&self, left: Expr, right: Expr, span: Span) -> Bound<(Expr, Expr, &'static Function)> {
         let f = self.comparison("=", &left.ty.ty, &right.ty.ty, span)?;
         let mut args = self.fit(f, vec![left, right])?;
         self.order_is_exact("=", f, &args, span)?;
@@ -281,7 +299,7 @@ impl Binder<'_> {
     }
 
     /// All of one type, and that type; the modifier is kept where all agree.
-    fn common(&self, args: Vec<Expr>, word: &str, span: Span) -> Bound<(Vec<Expr>, ColumnType)> {
+    pub(super) fn common(&self, args: Vec<Expr>, word: &str, span: Span) -> Bound<(Vec<Expr>, ColumnType)> {
         // A domain stays one only where all are of it.
         let domain = match args.split_first() {
             Some((first, rest)) if rest.iter().all(|a| a.ty.domain == first.ty.domain && a.ty.ty == first.ty.ty) => {

@@ -7,6 +7,7 @@ use super::coerce::constant;
 use super::{Binder, Bound, codes};
 use crate::datum::Value;
 use crate::transform::eval::Scope;
+use crate::transform::function::constant::objection;
 use crate::transform::function::{Context, EvalError, Function, Kind, Volatility};
 use crate::transform::plan::{Expr, ExprKind};
 
@@ -16,7 +17,10 @@ impl Binder<'_> {
         fold(expr).map_err(|(e, span)| {
             let span = span.unwrap_or(at);
             if e.sqlstate == "0A000" {
-                return self.error(codes::NOT_EXACT, span, e.message).help("write the answer as a constant");
+                // What is refused for good says what to write instead.
+                let (message, help) =
+                    e.message.split_once("; ").unwrap_or((&e.message, "write the answer as a constant"));
+                return self.error(codes::NOT_EXACT, span, message).help(help);
             }
             self.error(codes::CONSTANT, span, format!("this constant fails always: {}", e.message))
                 .help("PostgreSQL refuses the query with the same error")
@@ -35,6 +39,13 @@ pub(super) fn evaluate(expr: &Expr) -> Result<Value<'static>, EvalError> {
 
 fn is_constant(expr: &Expr) -> bool {
     matches!(expr.kind, ExprKind::Constant(_))
+}
+
+fn value(expr: &Expr) -> Option<&Value<'static>> {
+    match &expr.kind {
+        ExprKind::Constant(value) => Some(value),
+        _ => None,
+    }
 }
 
 fn truth(expr: &Expr) -> Option<Option<bool>> {
@@ -72,12 +83,7 @@ fn fold(expr: Expr) -> Result<Expr, Failed> {
     Ok(match kind {
         // What is inside a subquery was folded when it was bound.
         ExprKind::Column { .. } | ExprKind::Constant(_) | ExprKind::Subquery(_) | ExprKind::Aggregate(_) => with(kind),
-        ExprKind::Array(items) => {
-            let items = all(items)?;
-            let constant = items.iter().all(is_constant);
-            let array = with(ExprKind::Array(items));
-            if constant { done(array)? } else { array }
-        }
+        ExprKind::Array(items) => simple(with(ExprKind::Array(all(items)?)))?,
         ExprKind::Relabel(inner) => {
             let inner = fold(*inner)?;
             if is_constant(&inner) {
@@ -93,6 +99,7 @@ fn fold(expr: Expr) -> Result<Expr, Failed> {
             if function.strict && args.iter().any(null) {
                 return Ok(constant(Value::Null, ty, span));
             }
+            objection(function, &args.iter().map(value).collect::<Vec<_>>()).map_err(|e| (e, Some(span)))?;
             let constants = args.iter().all(is_constant);
             let call = with(ExprKind::Call { function, args, arg_types });
             if constants && pure && !needs_server(function) { done(call)? } else { call }
@@ -105,15 +112,16 @@ fn fold(expr: Expr) -> Result<Expr, Failed> {
             simple(with(ExprKind::IsBool { expr: boxed(*expr)?, value, negated }))?
         }
         ExprKind::IsDistinct { left, right, equal, negated } => {
-            with(ExprKind::IsDistinct { left: boxed(*left)?, right: boxed(*right)?, equal, negated })
+            simple(with(ExprKind::IsDistinct { left: boxed(*left)?, right: boxed(*right)?, equal, negated }))?
         }
         ExprKind::NullIf { left, right, equal } => {
-            with(ExprKind::NullIf { left: boxed(*left)?, right: boxed(*right)?, equal })
+            simple(with(ExprKind::NullIf { left: boxed(*left)?, right: boxed(*right)?, equal }))?
         }
         ExprKind::In { expr, list, negated } => {
             let list = list.into_iter().map(|(e, f)| Ok((fold(e)?, f))).collect::<Result<_, Failed>>()?;
-            with(ExprKind::In { expr: boxed(*expr)?, list, negated })
+            simple(with(ExprKind::In { expr: boxed(*expr)?, list, negated }))?
         }
+        ExprKind::Extreme { args, wins } => simple(with(ExprKind::Extreme { args: all(args)?, wins }))?,
         ExprKind::AnyAll { expr, array, operator, all } => {
             let (expr, array) = (boxed(*expr)?, boxed(*array)?);
             let pure = operator.volatility == Volatility::Immutable && !needs_server(operator);
@@ -127,7 +135,6 @@ fn fold(expr: Expr) -> Result<Expr, Failed> {
             let subscript = with(ExprKind::Subscript { array, indexes });
             if constants { done(subscript)? } else { subscript }
         }
-        ExprKind::Extreme { args, wins } => with(ExprKind::Extreme { args: all(args)?, wins }),
         ExprKind::Coalesce(args) => {
             let mut kept = Vec::new();
             for arg in args {
@@ -183,6 +190,11 @@ fn simple(expr: Expr) -> Result<Expr, Failed> {
     let constant = match &expr.kind {
         ExprKind::Not(e) => is_constant(e),
         ExprKind::IsNull { expr, .. } | ExprKind::IsBool { expr, .. } => is_constant(expr),
+        ExprKind::IsDistinct { left, right, .. } | ExprKind::NullIf { left, right, .. } => {
+            is_constant(left) && is_constant(right)
+        }
+        ExprKind::In { expr, list, .. } => is_constant(expr) && list.iter().all(|(e, _)| is_constant(e)),
+        ExprKind::Extreme { args, .. } | ExprKind::Array(args) => args.iter().all(is_constant),
         _ => false,
     };
     if constant { done(expr) } else { Ok(expr) }

@@ -41,28 +41,6 @@ const VOLATILE: &[&str] = &[
     "current_schemas",
 ];
 
-const AGGREGATES: &[&str] = &[
-    "count",
-    "sum",
-    "min",
-    "max",
-    "avg",
-    "bool_and",
-    "bool_or",
-    "every",
-    "string_agg",
-    "array_agg",
-    "jsonb_agg",
-    "json_agg",
-    "jsonb_object_agg",
-    "json_object_agg",
-    "stddev",
-    "variance",
-    "bit_and",
-    "bit_or",
-    "xmlagg",
-];
-
 impl Binder<'_> {
     pub(super) fn function(&self, schema: Option<&Name>, name: &Name, args: Vec<Expr>, span: Span) -> Bound<Expr> {
         let at = name.span;
@@ -79,10 +57,6 @@ impl Binder<'_> {
             return Err(self
                 .error(codes::VOLATILE, at, message)
                 .help("store the value in a column when the row is written"));
-        }
-        if AGGREGATES.contains(&name.text.as_str()) {
-            let message = format!("{} is an aggregate: a record comes from one row of the root table", name.text);
-            return Err(self.error(codes::UNSUPPORTED, at, message).help("aggregates come with correlated subqueries"));
         }
         if let (None, Some(user)) = (schema, self.catalogue.user_functions.iter().find(|f| f.name == name.text)) {
             let message = format!("{} could be the function {user} of this database", name.text);

@@ -1,17 +1,18 @@
 //! The key: outputs that are never NULL and, for an entity, unique for the root.
 
+use super::link::Conjuncts;
 use super::{Binder, codes};
 use crate::catalogue::{Index, Table};
 use crate::diagnostic::Diagnostic;
 use crate::transform::nearest;
-use crate::transform::plan::{ExprKind, Output, Shape};
+use crate::transform::plan::{Expr, ExprKind, Output, Shape};
 use crate::transform::source::TransformFile;
 
 /// The key as indexes into the outputs.
 pub(super) fn key(
     binder: &Binder<'_>,
     file: &TransformFile,
-    table: &Table,
+    conjuncts: &Conjuncts,
     outputs: &[Output],
     findings: &mut Vec<Diagnostic>,
 ) -> Vec<usize> {
@@ -36,8 +37,8 @@ pub(super) fn key(
             continue;
         };
         let output = &outputs[i];
-        if let Shape::Record { .. } = output.shape {
-            let message = format!("the key column {name} is a record");
+        if !matches!(output.shape, Shape::Scalar(_)) {
+            let message = format!("the key column {name} is a record or an array");
             findings.push(binder.error(codes::KEY_OUTPUT, at, message).help("use plain columns for the key"));
         } else if output.shape.nullable() && !file.header.not_null.contains(name) {
             let message = format!("the key column {name} can be NULL");
@@ -48,7 +49,7 @@ pub(super) fn key(
         key.push(i);
     }
     if findings.is_empty() {
-        unique(binder, file, table, outputs, &key, findings);
+        unique(binder, file, conjuncts, outputs, &key, findings);
     }
     key
 }
@@ -56,31 +57,45 @@ pub(super) fn key(
 fn unique(
     binder: &Binder<'_>,
     file: &TransformFile,
-    table: &Table,
+    conjuncts: &Conjuncts,
     outputs: &[Output],
     key: &[usize],
     findings: &mut Vec<Diagnostic>,
 ) {
+    let own = binder.own_sources();
+    let Some((&root, joined)) = own.split_first() else { return };
     let plain = |i: &usize| match &outputs[*i].shape {
-        Shape::Scalar(expr) => match expr.kind {
-            ExprKind::Column { column, .. } => Some(table.columns[usize::from(column)].name.as_str()),
-            _ => None,
-        },
+        Shape::Scalar(Expr { kind: ExprKind::Column { source, column }, .. }) => Some((*source, *column)),
         _ => None,
     };
-    let columns: Vec<&str> = key.iter().filter_map(plain).collect();
-    let usable: Vec<&Index> = unique_indexes(table).collect();
-    if usable.iter().any(|index| index.columns.iter().all(|c| columns.contains(&c.as_str()))) {
+    let columns: Vec<(u16, u16)> = key.iter().filter_map(plain).collect();
+    let sources = binder.sources.borrow();
+    let table = sources[usize::from(root)].table;
+    if conjuncts.determined(binder, &[root], &columns).is_some() {
+        let usable: Vec<&Index> = unique_indexes(table).collect();
+        let message = format!("the key ({}) is not unique for the rows of {}", file.header.key.join(", "), table.name);
+        let help = if usable.is_empty() {
+            format!("{} has no unique index over plain columns: add a primary key", table.name)
+        } else {
+            let list: Vec<String> = usable.iter().map(|i| format!("{} ({})", i.name, i.columns.join(", "))).collect();
+            format!("the key must hold all columns of a unique index, as plain columns: {}", list.join("; "))
+        };
+        findings.push(binder.error(codes::KEY_NOT_UNIQUE, file.header.key_span, message).help(help));
         return;
     }
-    let message = format!("the key ({}) is not unique for the rows of {}", file.header.key.join(", "), table.name);
-    let help = if usable.is_empty() {
-        format!("{} has no unique index over plain columns: add a primary key", table.name)
-    } else {
-        let list: Vec<String> = usable.iter().map(|i| format!("{} ({})", i.name, i.columns.join(", "))).collect();
-        format!("the key must hold all columns of a unique index, as plain columns: {}", list.join("; "))
-    };
-    findings.push(binder.error(codes::KEY_NOT_UNIQUE, file.header.key_span, message).help(help));
+    // The root's row is given: what the joins add has to follow from it.
+    let given: Vec<(u16, u16)> = (0..table.columns.len() as u16).map(|c| (root, c)).collect();
+    if joined.is_empty() || conjuncts.determined(binder, &own, &given).is_none() {
+        return;
+    }
+    let missing = conjuncts.determined(binder, &own, &given).unwrap_or_default();
+    let message =
+        format!("no unique key proves that a row of {} joins one row at most: {missing} can differ", table.name);
+    let finding = binder.warning(codes::MULTIPLIES, file.header.key_span, message).help(
+        "a second row for one key is a row error when it comes: take ARRAY(SELECT …) or an aggregate for the many, make \
+         them the root, or add the unique index",
+    );
+    binder.warnings.borrow_mut().push(finding);
 }
 
 /// Valid and whole; deferrable ones hold at every commit, which is where a topic is compared.
@@ -90,7 +105,7 @@ fn unique_indexes(table: &Table) -> impl Iterator<Item = &Index> {
 
 /// Every path of the header's `not_null` names an output, or a field of a record.
 pub(super) fn not_null_paths(
-    binder: &mut Binder<'_>,
+    binder: &Binder<'_>,
     file: &TransformFile,
     outputs: &[Output],
     findings: &mut Vec<Diagnostic>,
@@ -100,6 +115,9 @@ pub(super) fn not_null_paths(
         let first = parts.next().unwrap_or("");
         let mut shape = outputs.iter().find(|o| o.name == first).map(|o| &o.shape);
         for part in parts {
+            while let Some(Shape::List { item, .. } | Shape::One { item, .. } | Shape::Case { item, .. }) = shape {
+                shape = Some(item);
+            }
             shape = match shape {
                 Some(Shape::Record { fields, .. }) => fields.iter().find(|f| f.name == part).map(|f| &f.shape),
                 _ => None,

@@ -3,23 +3,36 @@
 //! The rule: what is bound gives PostgreSQL's answer for every row, or it is refused by name. Source of truth: the
 //! manual's chapter 10 and `src/backend/parser` of PostgreSQL 15.
 
+mod aggregate;
+mod case;
 mod coerce;
 mod collation;
 mod expression;
 mod fold;
 mod function;
 mod key;
+mod link;
 mod nullable;
 mod output;
+mod query;
 pub(in crate::transform) mod resolve;
+mod row;
+mod scope;
+mod subquery;
 mod table;
 pub mod types;
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
+use std::rc::Rc;
+
+use link::Conjuncts;
+use query::BoundSelect;
+use scope::{BoundSource, Frame};
 
 use super::codes;
-use super::parse::ast::Relation;
+use super::parse::ast::Name;
 use super::plan::{Block, Expr, Plan, Source, UsedColumn};
 use super::source::{Kind, TransformFile};
 use super::walk::{Columns, Renumber};
@@ -28,6 +41,14 @@ use crate::diagnostic::{Code, Diagnostic, Place, Span};
 
 /// Binds a transform to a catalogue; all findings at once.
 pub fn bind(file: &TransformFile, catalogue: &Catalogue) -> Result<Plan, Vec<Diagnostic>> {
+    bind_with_warnings(file, catalogue).map(|(plan, _)| plan)
+}
+
+/// The same, with what is worth a word though it can be run.
+pub fn bind_with_warnings(
+    file: &TransformFile,
+    catalogue: &Catalogue,
+) -> Result<(Plan, Vec<Diagnostic>), Vec<Diagnostic>> {
     if file.header.kind == Kind::Event {
         return Err(vec![
             Diagnostic::error(codes::EVENT_UNSUPPORTED, "kind = \"event\" is not supported in this version")
@@ -35,51 +56,52 @@ pub fn bind(file: &TransformFile, catalogue: &Catalogue) -> Result<Plan, Vec<Dia
                 .help("leave kind out: an entity holds the current state; events come in the next release"),
         ]);
     }
-    let mut binder = Binder::new(&file.path, &file.text, catalogue);
-    let Relation::Table(root) = &file.select.from.relation else {
+    let binder = Binder::new(&file.path, &file.text, catalogue);
+    binder.push_frame();
+    if let Some(first) = file.select.group_by.first() {
         return Err(vec![
             binder
-                .error(codes::ONE_SELECT, file.select.from.span, "the root is a subquery")
-                .help("name the root table first: one record for each of its rows"),
+                .error(codes::UNSUPPORTED, first.span, "GROUP BY is not supported in the outermost SELECT")
+                .help("make the table of the groups the root, and the aggregates correlated subqueries"),
         ]);
-    };
-    let table = binder.root(root).map_err(|finding| vec![finding])?;
-    binder.table = Some(table);
-    binder.alias = file.select.from.alias.as_ref().unwrap_or(&root.name).text.clone();
-    let mut findings = Vec::new();
-    let filter = match &file.select.filter {
-        Some(node) => binder.filter(node).map_err(|f| findings.push(f)).ok(),
-        None => None,
-    };
-    if let Some(filter) = &filter {
-        nullable::implied(filter, &mut binder.not_null);
     }
+    let mut findings = Vec::new();
+    let joined = binder.from(&file.select).map_err(|finding| vec![finding])?;
+    let filter = match &file.select.filter {
+        Some(node) => binder.conjuncts(node, "WHERE").unwrap_or_else(|finding| {
+            findings.push(finding);
+            Vec::new()
+        }),
+        None => Vec::new(),
+    };
+    binder.imply(&filter);
     let mut outputs = binder.outputs(&file.select.items, &mut findings);
-    key::not_null_paths(&mut binder, file, &outputs, &mut findings);
-    let key = key::key(&binder, file, table, &outputs, &mut findings);
+    let root = binder.own_sources()[0];
+    let conjuncts = Conjuncts::new(&joined, &filter, &[]);
+    let mut block = binder.block(joined, &[root], filter, &conjuncts).unwrap_or_else(|finding| {
+        findings.push(finding);
+        Block::default()
+    });
+    key::not_null_paths(&binder, file, &outputs, &mut findings);
+    let key = key::key(&binder, file, &conjuncts, &outputs, &mut findings);
+    binder.pop_frame();
     if !findings.is_empty() {
         let mut seen = Vec::new();
         findings.retain(|f| !seen.contains(f) && (seen.push(f.clone()), true).1);
         return Err(findings);
     }
-    let mut filter = filter;
-    let columns = binder.settle_columns(table, filter.as_mut(), &mut outputs);
-    Ok(Plan {
-        name: file.name.clone(),
-        sources: vec![Source { table: table.name.clone(), table_oid: table.oid, alias: binder.alias.clone(), columns }],
-        block: Block { steps: Vec::new(), filter },
-        outputs,
-        key,
-    })
+    let sources = binder.settle_columns(&mut block, &mut outputs);
+    let plan = Plan { name: file.name.clone(), sources, block, outputs, key };
+    Ok((plan, binder.warnings.into_inner()))
 }
 
 /// Binds a single expression over the columns of one table: what tests ask for. The columns are the table's, in order.
 pub fn bind_expression(text: &str, catalogue: &Catalogue, table: &Table) -> Result<Expr, Diagnostic> {
     let path = Path::new("expression");
     let node = super::parse::expression(text).map_err(|e| super::source::from_parse(path, text, e))?;
-    let mut binder = Binder::new(path, text, catalogue);
-    binder.table = Some(table);
-    binder.alias = table.name.name.clone();
+    let binder = Binder::new(path, text, catalogue);
+    binder.push_frame();
+    binder.add_source(table, &Name { text: table.name.name.clone(), span: node.span }, false)?;
     let expr = binder.expression(&node)?;
     let expr = binder.settle(expr)?;
     binder.fold(expr)
@@ -89,28 +111,39 @@ struct Binder<'b> {
     path: &'b Path,
     text: &'b str,
     catalogue: &'b Catalogue,
-    table: Option<&'b Table>,
-    /// The name that qualifies the root's columns.
-    alias: String,
-    /// Columns (by place in the table) that the filter lets through only when they are not NULL.
-    not_null: BTreeSet<u16>,
+    /// Of all blocks, in the order in which they were met.
+    sources: RefCell<Vec<BoundSource<'b>>>,
+    /// The blocks around what is being bound, the innermost last.
+    frames: RefCell<Vec<Frame>>,
+    /// Subqueries by their place: an output's record and its json are one.
+    selects: RefCell<HashMap<(u32, u32), Rc<BoundSelect>>>,
+    warnings: RefCell<Vec<Diagnostic>>,
+    /// Arrays whose missing ORDER BY was told.
+    unordered: RefCell<Vec<(u32, u32)>>,
 }
 
 type Bound<T> = Result<T, Diagnostic>;
 
 impl<'b> Binder<'b> {
     fn new(path: &'b Path, text: &'b str, catalogue: &'b Catalogue) -> Binder<'b> {
-        Binder { path, text, catalogue, table: None, alias: String::new(), not_null: BTreeSet::new() }
+        Binder {
+            path,
+            text,
+            catalogue,
+            sources: RefCell::default(),
+            frames: RefCell::default(),
+            selects: RefCell::default(),
+            warnings: RefCell::default(),
+            unordered: RefCell::default(),
+        }
     }
 
     fn error(&self, code: Code, span: Span, message: impl Into<String>) -> Diagnostic {
         Diagnostic::error(code, message).at(Place::of(self.path, self.text, span))
     }
 
-    fn filter(&mut self, node: &super::parse::ast::Node) -> Bound<Expr> {
-        let expr = self.expression(node)?;
-        let expr = self.boolean(expr, "WHERE")?;
-        self.fold(expr)
+    fn warning(&self, code: Code, span: Span, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::warning(code, message).at(Place::of(self.path, self.text, span))
     }
 
     /// A constant of unknown type that nothing has decided is text.
@@ -118,40 +151,48 @@ impl<'b> Binder<'b> {
         if expr.ty.ty == Type::Unknown { self.coerce_implicit(expr, &Type::Text) } else { Ok(expr) }
     }
 
-    /// From "all columns of the table" to "the used ones, by attnum".
-    fn settle_columns(
-        &self,
-        table: &Table,
-        filter: Option<&mut Expr>,
-        outputs: &mut [super::plan::Output],
-    ) -> Vec<UsedColumn> {
-        let mut used = BTreeSet::new();
-        let mut use_column = |_, c| {
-            used.insert(c);
+    /// From "all columns of the table" to "the used ones, by attnum", for each source.
+    fn settle_columns(&self, block: &mut Block, outputs: &mut [super::plan::Output]) -> Vec<Source> {
+        let sources = self.sources.borrow();
+        let mut used: Vec<BTreeSet<u16>> = vec![BTreeSet::new(); sources.len()];
+        let mut use_column = |s: u16, c: u16| {
+            used[usize::from(s)].insert(c);
         };
         let mut columns = Columns(&mut use_column);
-        if let Some(filter) = &filter {
-            filter.visit(&mut columns);
-        }
+        block.visit(&mut columns);
         outputs.iter().for_each(|o| o.shape.visit(&mut columns));
-        let mut order: Vec<u16> = used.into_iter().collect();
-        order.sort_by_key(|c| table.columns[usize::from(*c)].attnum);
-        let place = |_, c: u16| order.iter().position(|o| *o == c).map_or(c, |i| i as u16);
+        let attnum = |s: usize, c: &u16| sources[s].table.columns[usize::from(*c)].attnum;
+        let order: Vec<Vec<u16>> = used
+            .into_iter()
+            .enumerate()
+            .map(|(s, used)| {
+                let mut order: Vec<u16> = used.into_iter().collect();
+                order.sort_by_key(|c| attnum(s, c));
+                order
+            })
+            .collect();
+        let place = |s: u16, c: u16| order[usize::from(s)].iter().position(|o| *o == c).map_or(c, |i| i as u16);
         let mut renumber = Renumber(&place);
-        if let Some(filter) = filter {
-            filter.visit_mut(&mut renumber);
-        }
+        block.visit_mut(&mut renumber);
         outputs.iter_mut().for_each(|o| o.shape.visit_mut(&mut renumber));
-        let column = |c: &u16| {
-            let column = &table.columns[usize::from(*c)];
-            UsedColumn {
-                name: column.name.clone(),
-                attnum: column.attnum,
-                ty: column.ty.clone(),
-                not_null: column.not_null,
+        let source = |(source, order): (&BoundSource<'_>, &Vec<u16>)| {
+            let column = |c: &u16| {
+                let column = &source.table.columns[usize::from(*c)];
+                UsedColumn {
+                    name: column.name.clone(),
+                    attnum: column.attnum,
+                    ty: column.ty.clone(),
+                    not_null: column.not_null,
+                }
+            };
+            Source {
+                table: source.table.name.clone(),
+                table_oid: source.table.oid,
+                alias: source.alias.clone(),
+                columns: order.iter().map(column).collect(),
             }
         };
-        order.iter().map(column).collect()
+        sources.iter().zip(&order).map(source).collect()
     }
 }
 

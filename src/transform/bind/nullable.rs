@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::transform::plan::{Expr, ExprKind};
 
-/// Adds the columns (by their place in the table) that are not NULL wherever `filter` is true.
-pub(super) fn implied(filter: &Expr, out: &mut BTreeSet<u16>) {
+/// Adds the columns (source and place in its table) that are not NULL wherever `filter` is true.
+pub(super) fn implied(filter: &Expr, out: &mut BTreeSet<(u16, u16)>) {
     match &filter.kind {
         ExprKind::And(args) => args.iter().for_each(|a| implied(a, out)),
         ExprKind::Or(args) => {
@@ -32,9 +32,9 @@ pub(super) fn implied(filter: &Expr, out: &mut BTreeSet<u16>) {
 }
 
 /// The columns whose NULL makes the expression NULL.
-fn strict(expr: &Expr, out: &mut BTreeSet<u16>) {
+fn strict(expr: &Expr, out: &mut BTreeSet<(u16, u16)>) {
     match &expr.kind {
-        ExprKind::Column { column, .. } => drop(out.insert(*column)),
+        ExprKind::Column { source, column } => drop(out.insert((*source, *column))),
         ExprKind::Call { function, args, .. } if function.strict => args.iter().for_each(|a| strict(a, out)),
         ExprKind::Relabel(inner) | ExprKind::Not(inner) => strict(inner, out),
         ExprKind::In { expr, .. } => strict(expr, out),

@@ -33,14 +33,21 @@ impl Binder<'_> {
     }
 
     /// `jsonb_build_object` (and `||` of several) at the place of an output is a record.
-    fn shape(&self, node: &Node) -> Bound<Shape> {
+    pub(super) fn shape(&self, node: &Node) -> Bound<Shape> {
         let fields = self.fields(node)?;
+        let case = self.record_or_null(node)?;
         let expr = self.expression(node)?;
         let expr = self.settle(expr)?;
         let expr = self.fold(expr)?;
-        Ok(match fields {
-            Some(fields) if expr.ty.ty == Type::Jsonb => Shape::Record { fields, json: expr },
-            _ => Shape::Scalar(expr),
+        Ok(match (fields, case) {
+            (Some(fields), _) if expr.ty.ty == Type::Jsonb => Shape::Record { fields, json: expr },
+            (_, Some((when, item))) if expr.ty.ty == Type::Jsonb => {
+                Shape::Case { when, item: Box::new(item), json: expr }
+            }
+            _ => match self.subquery_shape(node, &expr)? {
+                Some(shape) => shape,
+                None => Shape::Scalar(expr),
+            },
         })
     }
 

@@ -1,8 +1,7 @@
 //! Casts, each with its target's modifier (`varchar(3)`, `numeric(4,1)`, `timestamp(0)`).
 //!
 //! Between text and a type that has no cast of its own in `pg_cast`, PostgreSQL goes through the text form; those casts
-//! are listed here too. From text to dates and times only literals are cast, by `datum::input`: the server knows more
-//! forms than we read.
+//! are listed here too. Dates, times and intervals are read from their ISO forms; a row with another form is an error.
 
 use std::borrow::Cow;
 
@@ -22,8 +21,7 @@ use crate::datum::input::{InputError, input, name};
 use crate::datum::numeric::{from_f32, from_f64};
 use crate::datum::{self, Interval, Numeric as Number, Value, date as dates, time as times, timestamp as stamps};
 
-const TEXT_TO_DATE: &str =
-    "PostgreSQL reads more date and time forms than this does; store the value as a date or timestamp column";
+const TEXT_TO_DATE: &str = "time with time zone is held as text only; use timestamptz or time";
 
 macro_rules! casts {
     (own: $($own:expr),*; out: $($ty:literal $arg:expr, $volatility:ident);*; into: $($name:literal $target:expr, $eval:expr, $reads:ident);*;) => {
@@ -130,10 +128,10 @@ pub static FUNCTIONS: &[Function] = casts! {
     "oid" Oid, Ok(from_text), immutable; "float4" Float4, Ok(from_text), immutable;
     "float8" Float8, Ok(from_text), immutable; "numeric" Numeric, Ok(from_text), immutable;
     "uuid" Uuid, Ok(from_text), immutable; "bytea" Bytea, Ok(from_text), immutable;
-    "anyenum" AnyEnum, Ok(from_text), stable; "date" Date, Err(TEXT_TO_DATE), stable;
-    "time" Time, Err(TEXT_TO_DATE), stable; "timetz" TimeTz, Err(TEXT_TO_DATE), stable;
-    "timestamp" Timestamp, Err(TEXT_TO_DATE), stable; "timestamptz" TimestampTz, Err(TEXT_TO_DATE), stable;
-    "interval" Arg::Interval, Err(TEXT_TO_DATE), stable;
+    "anyenum" AnyEnum, Ok(from_text), stable; "date" Date, Ok(from_text), stable;
+    "time" Time, Ok(from_text), stable; "timetz" TimeTz, Err(TEXT_TO_DATE), stable;
+    "timestamp" Timestamp, Ok(from_text), stable; "timestamptz" TimestampTz, Ok(from_text), stable;
+    "interval" Arg::Interval, Ok(from_text), stable;
     "json" Json, Ok(from_text), immutable; "jsonb" Jsonb, Ok(from_text), immutable;
     "anyarray" AnyArray, Err("only an array written as a literal is cast from text"), stable;
 };

@@ -2,7 +2,7 @@
 //!
 //! Months move by the calendar and are cut to the month's last day; days and time are added after them.
 
-use super::Arg::{Bool, Date, Float8, Int4, Interval as Span, Other, Text, Time, TimeTz, Timestamp, TimestampTz};
+use super::Arg::{Bool, Date, Float8, Int4, Interval as Span, Other, Time, TimeTz, Timestamp, TimestampTz};
 use super::declare::*;
 use super::{Call, EvalError, Function};
 use crate::datum::calendar::{MICROS_PER_DAY, civil_from_days, days_from_civil, days_in_month};
@@ -44,12 +44,9 @@ pub static FUNCTIONS: &[Function] = &[
     function("isfinite", &[Date], Bool, date_finite),
     function("isfinite", &[Timestamp], Bool, timestamp_finite),
     function("isfinite", &[TimestampTz], Bool, timestamp_finite),
-    function("timezone", &[Text, Timestamp], TimestampTz, at_utc),
-    function("timezone", &[Text, TimestampTz], Timestamp, at_utc),
-    stable(refused("timezone", &[Text, TimeTz], TimeTz, ZONE)),
     stable(refused("now", &[], TimestampTz, "an entity must not depend on when it is computed; use a column")),
-    stable(refused("age", &[Timestamp], Span, "it depends on today; use age(a, b) in a generated column, or a - b")),
-    stable(refused("age", &[TimestampTz], Span, "it depends on today; use a - b")),
+    stable(refused("age", &[Timestamp], Span, "it depends on today; write age(a, b)")),
+    stable(refused("age", &[TimestampTz], Span, "it depends on today; write age(a, b)")),
     refused("age", &[Other("xid")], Int4, "transaction ids are not data"),
 ];
 
@@ -61,7 +58,7 @@ fn date_range() -> EvalError {
     error("22008", "date out of range")
 }
 
-fn interval_range() -> EvalError {
+pub(super) fn interval_range() -> EvalError {
     error("22008", "interval out of range")
 }
 
@@ -298,14 +295,4 @@ fn date_finite<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, Ev
 
 fn timestamp_finite<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, EvalError> {
     Ok(Value::Bool(!timestamps::is_infinite(timestamp(args, 0)?)))
-}
-
-/// In UTC a timestamp and its timestamptz are one number. Other zones need the server's tables.
-fn at_utc<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, EvalError> {
-    let zone = text(args, 0)?;
-    if ["UTC", "GMT", "Etc/UTC", "Z"].iter().any(|z| z.eq_ignore_ascii_case(&zone)) {
-        Ok(Value::Timestamp(timestamp(args, 1)?))
-    } else {
-        Err(error("0A000", "AT TIME ZONE is exact for UTC only"))
-    }
 }

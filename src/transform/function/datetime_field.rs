@@ -3,7 +3,7 @@
 //! `extract` answers numeric with a fixed scale for each field, `date_part` the same in double precision. Of an
 //! infinity, fields that grow are infinite, the others NULL. Years before 1 are counted without a year 0.
 
-use super::Arg::{self, Date, Float8, Interval as Span, Numeric as Num, Text, Time, TimeTz, Timestamp, TimestampTz};
+use super::Arg::{Date, Float8, Interval as Span, Numeric as Num, Text, Time, TimeTz, Timestamp, TimestampTz};
 use super::datetime::{finite_date, midnight, out_of_range};
 use super::datetime_unit::{Unit, field, not_recognized, not_supported, unit};
 use super::declare::*;
@@ -13,7 +13,6 @@ use crate::datum::calendar::{MICROS_PER_DAY, civil_from_days, days_from_civil};
 use crate::datum::{Interval, Numeric, Value, date as dates, timestamp as timestamps};
 
 const ZONE: &str = "time with time zone is held as text only; use timestamptz or time";
-const NAMED: &str = "other zones than UTC need the server's tables; use date_trunc(unit, x)";
 
 pub static FUNCTIONS: &[Function] = &[
     nullable(function("extract", &[Text, Date], Num, date_field)),
@@ -31,7 +30,6 @@ pub static FUNCTIONS: &[Function] = &[
     function("date_trunc", &[Text, Timestamp], Timestamp, truncate),
     stable(function("date_trunc", &[Text, TimestampTz], TimestampTz, truncate)),
     function("date_trunc", &[Text, Span], Span, truncate_interval),
-    stable(refused("date_trunc", &[Text, TimestampTz, Text], Arg::TimestampTz, NAMED)),
 ];
 
 const SECOND: i64 = 1_000_000;
@@ -68,13 +66,13 @@ fn infinite(unit: Unit, positive: bool, float: bool) -> Option<Value<'static>> {
 }
 
 /// Monday is 0.
-fn weekday(days: i64) -> i64 {
+pub(super) fn weekday(days: i64) -> i64 {
     // 2000-01-01 was a Saturday.
     (days + 5).rem_euclid(7)
 }
 
 /// The ISO year (astronomical) and week of a day: those of the Thursday in its week.
-fn iso_week(days: i64) -> (i64, i64) {
+pub(super) fn iso_week(days: i64) -> (i64, i64) {
     let thursday = days - weekday(days) + 3;
     let (year, _, _) = civil_from_days(thursday as i32);
     let first = i64::from(days_from_civil(year, 1, 1));
@@ -234,15 +232,25 @@ fn interval_field<'a>(call: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'
 }
 
 fn truncate<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, EvalError> {
-    let (word, micros) = (text(args, 0)?, timestamp(args, 1)?);
+    let micros = timestamp(args, 1)?;
+    let truncated = truncate_at(&text(args, 0)?, micros)?;
+    if timestamps::is_infinite(micros) || timestamps::is_valid(truncated) {
+        Ok(Value::Timestamp(truncated))
+    } else {
+        Err(out_of_range())
+    }
+}
+
+/// May be before the first timestamp.
+pub(super) fn truncate_at(word: &str, micros: i64) -> Result<i64, EvalError> {
     if timestamps::is_infinite(micros) {
-        return Ok(Value::Timestamp(micros));
+        return Ok(micros);
     }
     let days = micros.div_euclid(MICROS_PER_DAY);
     let (year, month, _) = civil_from_days(days as i32);
     let first = |year: i32, month: u32| i64::from(days_from_civil(year, month, 1)) * MICROS_PER_DAY;
     let down = |by: i64| micros - micros.rem_euclid(by);
-    let truncated = match unit(&word)? {
+    Ok(match unit(word)? {
         Unit::Microsecond => micros,
         Unit::Millisecond => down(1000),
         Unit::Second => down(SECOND),
@@ -257,8 +265,7 @@ fn truncate<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, EvalE
         Unit::Century => first((year - 1).div_euclid(100) * 100 + 1, 1),
         Unit::Millennium => first((year - 1).div_euclid(1000) * 1000 + 1, 1),
         _ => return Err(not_supported()),
-    };
-    if timestamps::is_valid(truncated) { Ok(Value::Timestamp(truncated)) } else { Err(out_of_range()) }
+    })
 }
 
 fn truncate_interval<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, EvalError> {

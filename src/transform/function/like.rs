@@ -9,7 +9,6 @@ use super::declare::*;
 use super::{Call, EvalError, Function};
 use crate::datum::Value;
 
-const REGEX: &str = "POSIX regular expressions are not supported; use LIKE, starts_with or strpos";
 const SIMILAR: &str = "SIMILAR TO is a regular expression; use LIKE, or several of them with OR";
 
 pub static FUNCTIONS: &[Function] = &[
@@ -35,18 +34,6 @@ pub static FUNCTIONS: &[Function] = &[
     function("notlike", &[Bytea, Bytea], Bool, not_like_bytea),
     function("like_escape", &[Text, Text], Text, like_escape),
     refused("like_escape", &[Bytea, Bytea], Bytea, "ESCAPE is for text; compare bytea with = or LIKE"),
-    refused_operator("~", &[Text, Text], Bool, REGEX),
-    refused_operator("~", &[Bpchar, Text], Bool, REGEX),
-    refused_operator("~", &[Name, Text], Bool, REGEX),
-    refused_operator("!~", &[Text, Text], Bool, REGEX),
-    refused_operator("!~", &[Bpchar, Text], Bool, REGEX),
-    refused_operator("!~", &[Name, Text], Bool, REGEX),
-    refused_operator("~*", &[Text, Text], Bool, REGEX),
-    refused_operator("~*", &[Bpchar, Text], Bool, REGEX),
-    refused_operator("~*", &[Name, Text], Bool, REGEX),
-    refused_operator("!~*", &[Text, Text], Bool, REGEX),
-    refused_operator("!~*", &[Bpchar, Text], Bool, REGEX),
-    refused_operator("!~*", &[Name, Text], Bool, REGEX),
     refused("similar_to_escape", &[Text], Text, SIMILAR),
     refused("similar_to_escape", &[Text, Text], Text, SIMILAR),
 ];

@@ -18,6 +18,9 @@ pub(super) static IMPLEMENTED: &[&[Function]] = &[
     super::case::FUNCTIONS,
     super::datetime::FUNCTIONS,
     super::datetime_field::FUNCTIONS,
+    super::datetime_make::FUNCTIONS,
+    super::datetime_zone::FUNCTIONS,
+    super::to_char::FUNCTIONS,
     super::cast::FUNCTIONS,
     super::cast_json::FUNCTIONS,
     super::comparison::FUNCTIONS,
@@ -28,7 +31,10 @@ pub(super) static IMPLEMENTED: &[&[Function]] = &[
     super::like::FUNCTIONS,
     super::math::FUNCTIONS,
     super::text::FUNCTIONS,
+    super::regex::FUNCTIONS,
     super::text_cut::FUNCTIONS,
+    super::text_encode::FUNCTIONS,
+    super::text_format::FUNCTIONS,
 ];
 
 const TSV: &str = include_str!("signatures.tsv");

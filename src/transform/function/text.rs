@@ -8,7 +8,7 @@ use md5::{Digest, Md5};
 use super::Arg::{Any, Bpchar, Bytea, Int4, Int8, Name, Other, Text};
 use super::declare::*;
 use super::{Arg, Call, EvalError, Function};
-use crate::catalogue::Type;
+use crate::catalogue::{ColumnType, Type};
 use crate::datum::{self, Value};
 
 const ARRAYS: &str = "arrays are not joined; publish the columns one by one";
@@ -66,9 +66,6 @@ pub static FUNCTIONS: &[Function] = &[
     function("md5", &[Bytea], Text, md5_bytea),
     function("to_hex", &[Int4], Text, to_hex_int4),
     function("to_hex", &[Int8], Text, to_hex_int8),
-    function("quote_literal", &[Text], Text, quote_literal),
-    stable(refused("quote_literal", &[Arg::AnyElement], Text, "write quote_literal(x::text)")),
-    refused("quote_ident", &[Text], Text, "the list of key words differs between server versions"),
     refused("overlay", &[Bytea, Bytea, Int4, Int4], Bytea, PLACE),
     refused("overlay", &[Bytea, Bytea, Int4], Bytea, PLACE),
     refused("overlay", &[Other("bit"), Other("bit"), Int4, Int4], Other("bit"), PLACE),
@@ -97,14 +94,18 @@ fn concat_text<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, Ev
 fn concat_any<'a>(call: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, EvalError> {
     let mut joined = String::new();
     for (i, value) in args.iter().enumerate() {
-        let ty = arg_type(call, i)?;
-        match (&ty.ty, value) {
-            (Type::Bool, Value::Bool(b)) => joined.push_str(if *b { "true" } else { "false" }),
-            (Type::Bpchar, Value::Text(t)) => joined.push_str(t.trim_end_matches(' ')),
-            (_, value) => datum::write(ty, value, &mut joined),
-        }
+        push_cast(arg_type(call, i)?, value, &mut joined);
     }
     owned(joined)
+}
+
+/// A value cast to text.
+pub(super) fn push_cast(ty: &ColumnType, value: &Value<'_>, out: &mut String) {
+    match (&ty.ty, value) {
+        (Type::Bool, Value::Bool(b)) => out.push_str(if *b { "true" } else { "false" }),
+        (Type::Bpchar, Value::Text(t)) => out.push_str(t.trim_end_matches(' ')),
+        (_, value) => datum::write(ty, value, out),
+    }
 }
 
 fn concat_bytea<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, EvalError> {
@@ -266,8 +267,4 @@ fn to_hex_int4<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, Ev
 
 fn to_hex_int8<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, EvalError> {
     owned(format!("{:x}", int(args, 0)?))
-}
-
-fn quote_literal<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, EvalError> {
-    owned(crate::catalogue::quote_literal(&text(args, 0)?))
 }

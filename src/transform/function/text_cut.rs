@@ -13,7 +13,7 @@ use crate::datum::Value;
 
 const BITS: &str = "bit strings are held as text only; cast the column to text";
 const REGEX: &str =
-    "POSIX regular expressions are not supported; use split_part, left, right or substring(x from n for m)";
+    "SIMILAR patterns are not computed; use split_part, substring(x from n for m) or substring(x from 'pattern')";
 
 pub static FUNCTIONS: &[Function] = &[
     function("substring", &[Text, Int4], Text, substring_from),
@@ -22,7 +22,6 @@ pub static FUNCTIONS: &[Function] = &[
     function("substring", &[Bytea, Int4, Int4], Bytea, substring_bytea),
     refused("substring", &[Other("bit"), Int4], Other("bit"), BITS),
     refused("substring", &[Other("bit"), Int4, Int4], Other("bit"), BITS),
-    nullable(refused("substring", &[Text, Text], Text, REGEX)),
     nullable(refused("substring", &[Text, Text, Text], Text, REGEX)),
     function("substr", &[Text, Int4], Text, substring_from),
     function("substr", &[Text, Int4, Int4], Text, substring),

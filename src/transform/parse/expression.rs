@@ -63,13 +63,19 @@ impl Parser<'_> {
     }
 
     fn climb(&mut self, min: Level, restricted: bool) -> Result<Node, ParseError> {
-        self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            return self.unsupported(self.span(), "so deep a nesting is", "take the expression apart");
-        }
+        self.deeper(1)?;
         let result = self.climb_inner(min, restricted);
         self.depth -= 1;
         result
+    }
+
+    /// Whoever comes back takes the levels off again; an error ends the parse.
+    pub(super) fn deeper(&mut self, levels: u32) -> Result<(), ParseError> {
+        self.depth += levels;
+        if self.depth > MAX_DEPTH {
+            return self.unsupported(self.span(), "so deep a nesting is", "take the expression apart");
+        }
+        Ok(())
     }
 
     fn climb_inner(&mut self, min: Level, restricted: bool) -> Result<Node, ParseError> {
@@ -79,7 +85,9 @@ impl Parser<'_> {
             if level < min {
                 return Ok(left);
             }
+            self.deeper(1)?;
             let (node, open) = self.infix(left, level, restricted)?;
+            self.depth -= 1;
             left = node;
             let nonassociative = matches!(level, Level::Is | Level::Comparison | Level::Like);
             if open && nonassociative && self.infix_level(restricted) == Some(level) {
@@ -91,6 +99,8 @@ impl Parser<'_> {
     /// How tightly the operator at hand binds, if there is one.
     fn infix_level(&self, restricted: bool) -> Option<Level> {
         match self.token() {
+            // Names an argument; the grammar has it for no operator.
+            Token::Operator(symbol) if symbol == "=>" => None,
             Token::Operator(symbol) => Some(match symbol.as_str() {
                 "=" | "<" | ">" | "<=" | ">=" | "<>" => Level::Comparison,
                 "+" | "-" => Level::Add,
@@ -151,10 +161,9 @@ impl Parser<'_> {
                 let Token::Operator(symbol) = self.next().token else {
                     return self.unsupported(at, "OPERATOR(…) is", "write the operator itself");
                 };
-                if let Some("any" | "some" | "all") = self.word_at(0)
-                    && self.is_mark(1, '(')
-                {
-                    return self.unsupported(self.since(at), "ANY and ALL are", "write IN (…) with the values");
+                if !restricted && self.any_all_ahead() {
+                    let kind = self.any_all(left, symbol, at)?;
+                    return Ok((Node { kind, span: self.since(start) }, false));
                 }
                 let right = Box::new(self.climb(level.above(), restricted)?);
                 (NodeKind::Operator { symbol, at, left: Some(Box::new(left)), right }, true)
@@ -214,24 +223,12 @@ impl Parser<'_> {
                 let high = Box::new(self.climb(Level::Like.above(), false)?);
                 Ok((NodeKind::Between { expr, low, high, negated, symmetric }, true))
             }
-            "in" => {
-                self.expect_mark('(')?;
-                self.no_subquery()?;
-                let mut list = vec![self.expr()?];
-                while self.eat_mark(',') {
-                    list.push(self.expr()?);
-                }
-                self.expect_mark(')')?;
-                Ok((NodeKind::In { expr, list, negated }, false))
-            }
+            "in" => Ok((self.in_list_or_select(expr, negated)?, false)),
             "similar" => self.unsupported(word.span, "SIMILAR TO is", "write LIKE, or ~ with a regular expression"),
             like => {
-                if let Some("any" | "some" | "all") = self.word_at(0) {
-                    return self.unsupported(
-                        self.span(),
-                        "ANY and ALL are",
-                        "write one LIKE per pattern, joined by OR",
-                    );
+                let symbol = format!("{}~~{}", if negated { "!" } else { "" }, if like == "ilike" { "*" } else { "" });
+                if self.any_all_ahead() {
+                    return Ok((self.any_all(*expr, symbol, word.span)?, false));
                 }
                 let mut right = self.climb(Level::Like.above(), false)?;
                 if self.is_word(0, "escape") {
@@ -240,7 +237,6 @@ impl Parser<'_> {
                     let span = Span { start: right.span.start, end: escape.span.end };
                     right = Node { kind: catalogue_call("like_escape", at, vec![right, escape]), span };
                 }
-                let symbol = format!("{}~~{}", if negated { "!" } else { "" }, if like == "ilike" { "*" } else { "" });
                 Ok((NodeKind::Operator { symbol, at: word.span, left: Some(expr), right: Box::new(right) }, true))
             }
         }
@@ -256,7 +252,7 @@ impl Parser<'_> {
             if symbol == "*" {
                 return Err(star(start));
             }
-            if matches!(symbol.as_str(), "=" | "<" | ">" | "<=" | ">=" | "<>" | "/" | "%" | "^") {
+            if matches!(symbol.as_str(), "=" | "<" | ">" | "<=" | ">=" | "<>" | "/" | "%" | "^" | "=>") {
                 return self.unexpected("an expression is expected here");
             }
             self.next();
@@ -286,14 +282,6 @@ impl Parser<'_> {
                 self.next();
                 let ty = self.type_name()?;
                 node = Node { kind: NodeKind::Cast { expr: Box::new(node), ty }, span: self.since(start) };
-            } else if self.is_mark(0, '[') {
-                return self.unsupported(self.span(), "array subscripts are", "publish the whole array");
-            } else if self.is_mark(0, '.') {
-                return self.unsupported(
-                    self.span(),
-                    "taking a field of a composite value is",
-                    "publish the whole value",
-                );
             } else {
                 return Ok(node);
             }
@@ -312,31 +300,26 @@ impl Parser<'_> {
                 NodeKind::Text(text)
             }
             Token::Mark('(') => {
-                self.next();
-                self.no_subquery()?;
-                let inner = self.expr()?;
-                if self.is_mark(0, ',') {
-                    return self.unsupported(
-                        self.since(start),
-                        "row values are",
-                        "compare column by column, joined by AND",
-                    );
-                }
-                self.expect_mark(')')?;
+                let kind = if self.select_ahead().is_some() {
+                    self.scalar_subquery()?
+                } else {
+                    self.next();
+                    let inner = self.expr()?;
+                    if self.is_mark(0, ',') {
+                        let kind = self.implicit_row(inner)?;
+                        return Ok(Node { kind, span: self.since(start) });
+                    }
+                    self.expect_mark(')')?;
+                    inner.kind
+                };
                 // Parentheses leave no trace: precedence is in the tree.
-                return Ok(Node { kind: inner.kind, span: self.since(start) });
+                let node = Node { kind, span: self.since(start) };
+                return self.subscripts(start, node);
             }
             Token::Word { .. } => return self.word_expression(),
             _ => return self.unexpected("an expression is expected here"),
         };
         Ok(Node { kind, span: start })
-    }
-
-    pub(super) fn no_subquery(&self) -> Result<(), ParseError> {
-        if let Some("select" | "with" | "values" | "table") = self.word_at(0) {
-            return Err(subquery(self.span()));
-        }
-        Ok(())
     }
 
     /// `name` or `schema.name` …, for tables, collations, columns.
@@ -380,11 +363,6 @@ impl Parser<'_> {
 pub(super) fn star(span: Span) -> ParseError {
     ParseError::new(codes::STAR, span, "* is not supported in a transform: a new column would change the contract")
         .help("name the columns")
-}
-
-pub(super) fn subquery(span: Span) -> ParseError {
-    ParseError::new(codes::JOIN, span, "subqueries are not supported in this version")
-        .help("select from one table; joins and correlated subqueries come with the next version")
 }
 
 pub(super) fn catalogue_call(name: &str, span: Span, args: Vec<Node>) -> NodeKind {

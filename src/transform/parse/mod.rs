@@ -4,14 +4,20 @@
 //! we do not support is refused by name, and what is left means the same. Source of truth: the manual's chapter 4 and
 //! `gram.y` of PostgreSQL 15; `tests/real/transform_precedence.rs` compares with the server.
 
+mod aggregate;
+mod array;
 pub mod ast;
 mod call;
 mod expression;
+mod from;
 mod keyword;
 pub(crate) mod lex;
+mod name;
 pub mod print;
 pub mod schema;
 mod select;
+mod sort;
+mod subquery;
 mod type_name;
 
 use crate::diagnostic::{Code, Span};

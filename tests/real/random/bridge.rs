@@ -9,9 +9,7 @@ use pgspine::capture::watch::Fingerprints;
 use pgspine::change::CommitInfo;
 use pgspine::encode::{body_hash, body_of};
 use pgspine::engine::reconcile::{Steps, Task};
-use pgspine::engine::{
-    Counts, Engine, EngineError, Identity, Mode, OnError, Outlet, SplitLimits, Table, Transform, reconcile,
-};
+use pgspine::engine::{Engine, EngineError, Mode, OnError, Outlet, SplitLimits, Table, Transform, reconcile};
 use pgspine::lsn::{EndLsn, Lsn};
 use pgspine::record::{OutputBatch, TopicId};
 use pgspine::runtime::project::Project;
@@ -105,24 +103,15 @@ impl Bridge {
         let dir = tempfile::tempdir().expect("a folder");
         let mut state =
             State::open(&dir.path().join("state"), "random", Limits { cache_bytes: 1 << 20 }).expect("a state");
-        let tables = project.tables.iter().map(|t| Table {
-            oid: t.table.oid,
-            name: t.table.name.clone(),
-            partitioned: t.partitioned(),
-            leaves: t.table.leaves.iter().map(|l| l.oid).collect(),
-            columns: t.columns.clone(),
-            types: t.types(prints),
-            identity: match &t.identity {
-                Some(columns) => Identity::Key { columns: columns.clone(), space: state.new_temporary_space() },
-                None => Identity::Full,
-            },
-            loaded_at: EndLsn::ZERO,
+        let tables = project.tables.iter().map(|t| {
+            let kept = if t.stored() { t.spaces() } else { 0 };
+            let spaces: Vec<SpaceId> = (0..kept).map(|_| state.new_temporary_space()).collect();
+            t.for_engine(prints, &spaces, EndLsn::ZERO)
         });
         let tables: Vec<Table> = tables.collect();
         let mut dead = project.definitions.len();
         let mut transforms = Vec::new();
         for (i, d) in project.definitions.iter().enumerate() {
-            let table = project.table_of(d);
             let on_error = match d.on_error {
                 Written::Halt => OnError::Halt,
                 Written::DeadLetter => {
@@ -134,23 +123,7 @@ impl Bridge {
                     }
                 }
             };
-            let slot = |c: &pgspine::transform::UsedColumn| tables[table].columns.iter().position(|t| t.name == c.name);
-            transforms.push(Transform {
-                name: d.file.name.clone(),
-                topic: TopicId(i as u16),
-                topic_name: d.topic.clone(),
-                partitions: 3,
-                renderer: Arc::clone(&d.renderer),
-                key: d.key.clone(),
-                key_columns: d.plan.key.iter().map(|&k| d.plan.outputs[k].name.clone()).collect(),
-                context: Arc::clone(context),
-                table,
-                slots: d.plan.sources[0].columns.iter().filter_map(slot).collect(),
-                live_from: EndLsn::ZERO,
-                on_error,
-                dead_letter_columns: None,
-                counts: Counts::default(),
-            });
+            transforms.push(Transform { partitions: 3, on_error, ..d.for_engine(i, &tables, context) });
         }
         let spill = AssembleOptions { spill_above: 1 << 16, spill_directory: dir.path().to_owned() };
         let live = vec![Topic::new(); transforms.len()];
@@ -176,10 +149,7 @@ impl Bridge {
 
     /// Which table's rows stand in the state.
     pub fn stored(&self, transform: usize) -> Option<SpaceId> {
-        match self.engine.tables[self.engine.transforms[transform].table].identity {
-            Identity::Key { space, .. } => Some(space),
-            Identity::Full => None,
-        }
+        self.engine.tables[self.engine.transforms[transform].root()].identity.space()
     }
 
     /// Whether a key of the topic is held.

@@ -1,4 +1,4 @@
-//! A throwaway PostgreSQL: made, started and stopped with the demo, on the loopback only.
+//! A throwaway PostgreSQL: made, started and stopped with its owner, on the loopback only.
 //!
 //! The rule: it never outlives us. It is stopped by its pid when this value is dropped, and the kernel ends it when our
 //! process is killed (PR_SET_PDEATHSIG). It has a process group of its own, so that Ctrl-C reaches it through us only.
@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::capture::{self, Connection, Mode, connect};
 
-use super::error::DemoError;
-use super::interrupt::Interrupt;
+use super::error::ScratchError;
 
 pub struct Cluster {
     child: Child,
@@ -35,14 +34,16 @@ struct User {
 
 impl Cluster {
     /// Call it from the main thread: the server is bound to the life of the thread that starts it.
-    pub fn start(folder: &Path, interrupt: &Interrupt) -> Result<Cluster, DemoError> {
+    /// `more` are settings beside ours, `name=value`; `stopped` says whether somebody has asked for the end.
+    pub fn start(folder: &Path, more: &[&str], stopped: &dyn Fn() -> bool) -> Result<Cluster, ScratchError> {
+        let check = || if stopped() { Err(ScratchError::Interrupted) } else { Ok(()) };
         let programs = programs()?;
         let user = user()?;
         let home = folder.join("postgres");
-        std::fs::create_dir(&home).map_err(DemoError::io(format!("{} cannot be made", home.display())))?;
+        std::fs::create_dir(&home).map_err(ScratchError::io(format!("{} cannot be made", home.display())))?;
         if let Some(u) = user {
             std::os::unix::fs::chown(&home, Some(u.uid), Some(u.gid))
-                .map_err(DemoError::io(format!("{} cannot be given to PostgreSQL's user", home.display())))?;
+                .map_err(ScratchError::io(format!("{} cannot be given to PostgreSQL's user", home.display())))?;
         }
         let data = home.join("data");
         let log = home.join("log");
@@ -57,11 +58,11 @@ impl Cluster {
             "UTF8",
             "--no-sync",
         ]);
-        let output = initdb.output().map_err(DemoError::io("initdb cannot be started"))?;
-        interrupt.check()?;
+        let output = initdb.output().map_err(ScratchError::io("initdb cannot be started"))?;
+        check()?;
         if !output.status.success() {
             let text = [output.stdout, output.stderr].concat();
-            return Err(DemoError::Program {
+            return Err(ScratchError::Program {
                 program: programs.join("initdb"),
                 output: String::from_utf8_lossy(&text).into(),
             });
@@ -80,13 +81,13 @@ impl Cluster {
             ];
             let mut postgres = command(&programs.join("postgres"), user);
             postgres.arg("-D").arg(&data);
-            postgres.args(settings.iter().flat_map(|s| ["-c", s.as_str()]));
-            let out = File::create(&log).map_err(DemoError::io("PostgreSQL's log cannot be written"))?;
-            let err = out.try_clone().map_err(DemoError::io("PostgreSQL's log cannot be written"))?;
+            postgres.args(settings.iter().map(String::as_str).chain(more.iter().copied()).flat_map(|s| ["-c", s]));
+            let out = File::create(&log).map_err(ScratchError::io("PostgreSQL's log cannot be written"))?;
+            let err = out.try_clone().map_err(ScratchError::io("PostgreSQL's log cannot be written"))?;
             postgres.stdout(out).stderr(err);
-            let child = postgres.spawn().map_err(DemoError::io("postgres cannot be started"))?;
+            let child = postgres.spawn().map_err(ScratchError::io("postgres cannot be started"))?;
             let mut cluster = Cluster { child, port };
-            if cluster.wait(interrupt)? {
+            if cluster.wait(&check)? {
                 return Ok(cluster);
             }
             if tried == PORTS_TRIED {
@@ -94,7 +95,7 @@ impl Cluster {
             }
         }
         let output = std::fs::read_to_string(&log).unwrap_or_default();
-        Err(DemoError::Program { program: programs.join("postgres"), output })
+        Err(ScratchError::Program { program: programs.join("postgres"), output })
     }
 
     /// For `[postgres] url`.
@@ -106,16 +107,16 @@ impl Cluster {
         self.port
     }
 
-    pub fn connect(&self) -> Result<Connection, DemoError> {
+    pub fn connect(&self) -> Result<Connection, ScratchError> {
         let options = capture::Options::parse(&self.url()).map_err(capture::Error::Options)?;
         Ok(connect(&options, Mode::Sql)?)
     }
 
     /// Whether it takes connections, once that is decided.
-    fn wait(&mut self, interrupt: &Interrupt) -> Result<bool, DemoError> {
+    fn wait(&mut self, check: &dyn Fn() -> Result<(), ScratchError>) -> Result<bool, ScratchError> {
         let end = Instant::now() + START_LIMIT;
         while Instant::now() < end {
-            interrupt.check()?;
+            check()?;
             if self.connect().is_ok() {
                 return Ok(true);
             }
@@ -187,7 +188,7 @@ fn command(program: &Path, user: Option<User>) -> Command {
 }
 
 /// The folder of `initdb` and `postgres`: PATH first, then Debian's places, newest first.
-fn programs() -> Result<PathBuf, DemoError> {
+fn programs() -> Result<PathBuf, ScratchError> {
     let complete = |folder: &PathBuf| ["initdb", "postgres"].iter().all(|p| folder.join(p).is_file());
     let path = std::env::var_os("PATH").unwrap_or_default();
     if let Some(found) = std::env::split_paths(&path).find(complete) {
@@ -201,11 +202,11 @@ fn programs() -> Result<PathBuf, DemoError> {
         .filter(|(_, folder)| complete(folder))
         .collect();
     found.sort();
-    found.pop().map(|(_, folder)| folder).ok_or(DemoError::NoPostgres)
+    found.pop().map(|(_, folder)| folder).ok_or(ScratchError::NoPostgres)
 }
 
 /// PostgreSQL refuses to run as root: then it runs as `postgres`, whom its packages make.
-fn user() -> Result<Option<User>, DemoError> {
+fn user() -> Result<Option<User>, ScratchError> {
     const NAME: &CStr = c"postgres";
     // SAFETY: no pointers; the answer of getpwnam is read before another thread could ask.
     unsafe {
@@ -214,13 +215,13 @@ fn user() -> Result<Option<User>, DemoError> {
         }
         let found = libc::getpwnam(NAME.as_ptr());
         if found.is_null() {
-            return Err(DemoError::NoUser);
+            return Err(ScratchError::NoUser);
         }
         Ok(Some(User { uid: (*found).pw_uid, gid: (*found).pw_gid }))
     }
 }
 
-fn free_port() -> Result<u16, DemoError> {
+fn free_port() -> Result<u16, ScratchError> {
     let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).map(|a| a.port());
-    port.map_err(DemoError::io("no free port on 127.0.0.1"))
+    port.map_err(ScratchError::io("no free port on 127.0.0.1"))
 }

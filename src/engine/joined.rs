@@ -1,0 +1,56 @@
+//! Transforms over several sources: every root that the transaction touches is evaluated in both views.
+//!
+//! Roots come in the order of their identities and are told as they are rendered, so that a look-up row on which a
+//! million of them hang needs no memory for their renderings, and a transaction that was cut off in the middle gives
+//! the same records in the same order again.
+
+use std::sync::Arc;
+
+use crate::state::{State, View};
+
+use super::diff::{self, Scratch, Sighting, Transform};
+use super::lookup::Rows;
+use super::net::Net;
+use super::table::Table;
+use super::touched::Touched;
+use super::{EngineError, Outlet, SplitLimits};
+use crate::record::OutputBatch;
+
+/// So many roots between two signs of life.
+const SIGN: usize = 1024;
+
+#[allow(clippy::too_many_arguments)]
+pub(super) fn transform(
+    t: &mut Transform,
+    tables: &[Table],
+    net: &Net,
+    touched: &mut Touched,
+    s: &mut Scratch,
+    limits: &SplitLimits,
+    state: &State,
+    out: &mut OutputBatch,
+    outlet: &mut dyn Outlet,
+) -> Result<(), EngineError> {
+    let sources = Arc::clone(&t.sources);
+    touched.collect(&sources, tables, net, state)?;
+    let table = &tables[t.root()];
+    let before = Rows::new(state, tables, &sources, View::Before);
+    let after = Rows::new(state, tables, &sources, View::After);
+    let (mut old, mut new) = (Vec::new(), Vec::new());
+    s.forget_rows();
+    for (n, identity) in touched.roots.iter().enumerate() {
+        if n % SIGN == SIGN - 1 {
+            outlet.progress(&t.name, n as u64, touched.roots.len() as u64);
+        }
+        let had = before.root(identity, &mut old)?;
+        let has = after.root(identity, &mut new)?;
+        let old = Sighting { image: (had > 0).then_some(&old[..]), rows: Some(&before) };
+        let new = Sighting { image: (has > 0).then_some(&new[..]), rows: Some(&after) };
+        diff::root(t, table, old, new, has, s, limits, out, outlet)?;
+        if t.keyed_by_root {
+            // No other root has this key: nothing has to wait.
+            diff::merge(t, s, limits, state, out, outlet)?;
+        }
+    }
+    diff::merge(t, s, limits, state, out, outlet)
+}

@@ -1,0 +1,149 @@
+//! Reading: every layer over the disk, with the transaction at hand or without it.
+//!
+//! ```text
+//!  After ─▶ staged ─▶ pending ─▶ frozen ─▶ row cache ─▶ disk
+//!  Before ───────────▶ pending ─▶ …
+//! ```
+//!
+//! Nothing is held while a caller looks at a key, so that look-ups may nest.
+
+use std::iter::Peekable;
+use std::ops::{Bound, ControlFlow};
+
+use super::layer::Range;
+use super::{SpaceId, State, StateError};
+
+/// Without the source transaction that is being applied, or with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    Before,
+    After,
+}
+
+/// Calls for each key and value, until it breaks.
+pub type EachEntry<'f> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'f;
+
+impl State {
+    /// The value of a key, over what is in `out`. False: there is none.
+    pub fn read(&self, view: View, space: SpaceId, key: &[u8], out: &mut Vec<u8>) -> Result<bool, StateError> {
+        out.clear();
+        if let Some(value) = self.in_layers(view, space, key) {
+            return Ok(copied(value, out));
+        }
+        let mut cache = self.cache.borrow_mut();
+        if !cache.promote(space, key) {
+            let value = self.disk.get(space, key)?;
+            cache.insert(space, key.into(), value.map(|v| v.as_ref().into()));
+        }
+        Ok(copied(cache.get(space, key), out))
+    }
+
+    fn in_layers(&self, view: View, space: SpaceId, key: &[u8]) -> Option<Option<&[u8]>> {
+        let staged = (view == View::After).then_some(&self.staged);
+        let frozen = self.frozen.as_ref().map(|f| f.layer.as_ref());
+        [staged, Some(&self.pending), frozen].into_iter().flatten().find_map(|l| l.get(space, key))
+    }
+
+    /// All keys of a space from one on, in key order, without the transaction at hand. `f` says whether to go on.
+    pub fn scan(
+        &self,
+        space: SpaceId,
+        from: &[u8],
+        mut f: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), StateError> {
+        self.merge(View::Before, space, (Bound::Included(from), Bound::Unbounded), &mut f)
+    }
+
+    /// All keys of a space that begin with `prefix`, in key order.
+    pub fn scan_prefix(
+        &self,
+        view: View,
+        space: SpaceId,
+        prefix: &[u8],
+        f: &mut EachEntry<'_>,
+    ) -> Result<(), StateError> {
+        let end = successor(prefix);
+        let end = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        self.merge(view, space, (Bound::Included(prefix), end), f)
+    }
+
+    fn merge(
+        &self,
+        view: View,
+        space: SpaceId,
+        bounds: (Bound<&[u8]>, Bound<&[u8]>),
+        f: &mut EachEntry<'_>,
+    ) -> Result<(), StateError> {
+        let staged = (view == View::After).then_some(&self.staged);
+        let frozen = self.frozen.as_ref().map(|f| f.layer.as_ref());
+        // The newest first.
+        let mut layers = [staged, Some(&self.pending), frozen].map(|l| l.map(|l| l.range(space, bounds).peekable()));
+        let mut disk = self.disk.range(space, bounds)?;
+        let mut on_disk = disk.next().transpose()?;
+        loop {
+            let newest = least(&mut layers);
+            let (key, value) = match (newest, &on_disk) {
+                (None, None) => return Ok(()),
+                (Some(newest), None) => newest,
+                (Some(newest), Some((key, _))) if *newest.0 <= **key => newest,
+                (_, Some((key, value))) => {
+                    if f(key, value).is_break() {
+                        return Ok(());
+                    }
+                    on_disk = disk.next().transpose()?;
+                    continue;
+                }
+            };
+            for layer in layers.iter_mut().flatten() {
+                layer.next_if(|(k, _)| *k == key);
+            }
+            if on_disk.as_ref().is_some_and(|(k, _)| **k == *key) {
+                on_disk = disk.next().transpose()?;
+            }
+            if let Some(value) = value
+                && f(key, value).is_break()
+            {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The least key that a layer has next, as the newest of those that have it says.
+fn least<'l>(layers: &mut [Option<Peekable<Range<'l>>>; 3]) -> Option<(&'l [u8], Option<&'l [u8]>)> {
+    let mut least: Option<(&[u8], Option<&[u8]>)> = None;
+    for layer in layers.iter_mut().flatten() {
+        if let Some(&(key, value)) = layer.peek()
+            && least.is_none_or(|(k, _)| key < k)
+        {
+            least = Some((key, value));
+        }
+    }
+    least
+}
+
+fn copied(value: Option<&[u8]>, out: &mut Vec<u8>) -> bool {
+    out.extend_from_slice(value.unwrap_or_default());
+    value.is_some()
+}
+
+/// The first key behind all that begin with `prefix`; None: there is no end.
+fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|&b| b != u8::MAX)?;
+    let mut end = prefix[..=last].to_vec();
+    end[last] += 1;
+    Some(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_prefix() {
+        assert_eq!(successor(b"ab"), Some(b"ac".to_vec()));
+        assert_eq!(successor(&[1, 255, 255]), Some(vec![2]));
+        assert_eq!(successor(&[255]), None);
+        assert_eq!(successor(&[]), None);
+    }
+}

@@ -1,0 +1,28 @@
+-- Customers as other teams see them. The tables are those of schema.sql.
+
+-- setup
+INSERT INTO shop.customers (id, full_name, email, points, created_at)
+VALUES (1, 'Ada Lovelace', 'Ada@Example.com', 10, '2026-01-02 03:04:05+00');
+
+-- transaction: somebody signs up
+INSERT INTO shop.customers (id, full_name, points, created_at)
+VALUES (2, 'Grace Hopper', 1000, '2026-02-03 04:05:06.789+00');
+-- expect shop/customer {"customer_id":2} => {
+--   "customer_id": 2,
+--   "name": "Grace Hopper",
+--   "email": null,
+--   "tier": "gold",
+--   "created_at": "2026-02-03T04:05:06.789000Z"
+-- }
+
+-- transaction: points make a tier
+UPDATE shop.customers SET points = points + 90;
+-- expect shop/customer {"customer_id":1} => {"email": "ada@example.com", "tier": "silver", ...}
+
+-- transaction: an account is closed
+UPDATE shop.customers SET closed_at = '2026-03-04 05:06:07+00' WHERE id = 1;
+-- expect shop/customer {"customer_id":1} => null
+
+-- transaction: what no reader can see is not told
+UPDATE shop.customers SET points = 2000 WHERE id = 2;
+-- expect nothing
