@@ -6,6 +6,8 @@
 use std::fmt;
 
 pub mod arithmetic;
+pub mod array;
+pub mod array_search;
 pub mod case;
 pub mod cast;
 pub mod cast_json;

@@ -13,6 +13,8 @@ use crate::catalogue::Type;
 /// Every file's functions. The order says nothing.
 pub(super) static IMPLEMENTED: &[&[Function]] = &[
     super::arithmetic::FUNCTIONS,
+    super::array::FUNCTIONS,
+    super::array_search::FUNCTIONS,
     super::case::FUNCTIONS,
     super::datetime::FUNCTIONS,
     super::datetime_field::FUNCTIONS,
