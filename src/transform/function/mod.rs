@@ -38,6 +38,7 @@ pub mod to_char;
 mod to_char_date;
 mod to_char_number;
 mod to_char_pattern;
+pub mod to_date;
 
 use crate::catalogue::{ColumnType, Type};
 use crate::datum::Value;

@@ -19,6 +19,7 @@ pub(super) static IMPLEMENTED: &[&[Function]] = &[
     super::datetime_make::FUNCTIONS,
     super::datetime_zone::FUNCTIONS,
     super::to_char::FUNCTIONS,
+    super::to_date::FUNCTIONS,
     super::cast::FUNCTIONS,
     super::cast_json::FUNCTIONS,
     super::comparison::FUNCTIONS,
