@@ -10,12 +10,13 @@ VALUES (1, 7, 'draft', 99.99, 'EUR', '2026-01-02 03:04:05+00');
 UPDATE shop.orders SET status = 'placed', ship_city = 'Porto', ship_country = 'pt' WHERE id = 1;
 -- expect shop/order {"order_id":1} => {
 --   "order_id": 1,
---   "customer_id": 7,
 --   "status": "PLACED",
 --   "total": "99.99",
 --   "currency": "EUR",
 --   "note": "",
+--   "customer": {"customer_id": 7, "name": "Ada Lovelace"},
 --   "shipping": {"city": "Porto", "country": "PT"},
+--   "lines": [],
 --   "placed_at": "2026-01-02T03:04:05.000000Z",
 --   "free_shipping": false
 -- }
