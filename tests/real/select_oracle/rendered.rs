@@ -8,6 +8,8 @@ use serde_json::Value;
 use super::*;
 
 const NESTED: &[&str] = &[
+    "SELECT c.id, ARRAY(SELECT ARRAY(SELECT x.id FROM customers x WHERE x.id = o.customer_id) FROM orders o WHERE o.customer_id = c.id ORDER BY o.id) AS x FROM customers c",
+    "SELECT c.id, ARRAY(SELECT ARRAY(SELECT l.line_no FROM lines l WHERE l.order_id = o.id AND l.line_no < 1 ORDER BY l.line_no) FROM orders o WHERE o.customer_id = c.id ORDER BY o.id) AS x FROM customers c",
     "SELECT o.id, CASE WHEN c.id IS NOT NULL THEN jsonb_build_object('n', c.full_name, 'since', c.since, 'region', CASE WHEN r.id IS NULL THEN NULL ELSE jsonb_build_object('id', r.id, 'name', r.name) END) END AS customer FROM orders o LEFT JOIN customers c ON c.id = o.customer_id LEFT JOIN regions r ON r.id = c.region",
     "SELECT o.id, (SELECT jsonb_build_object('n', c.full_name, 'b', c.balance) FROM customers c WHERE c.id = o.customer_id) AS customer, o.placed_at, o.ref, o.rate FROM orders o",
     "SELECT c.id, (SELECT jsonb_build_object('id', o.id, 'at', o.placed_at) FROM orders o WHERE o.customer_id = c.id) AS only FROM customers c",
