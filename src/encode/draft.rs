@@ -95,7 +95,9 @@ impl Drafter<'_> {
     }
 
     fn nullable(&self, shape: &Shape, at: &At) -> bool {
-        shape.nullable() && !self.note.not_null.contains(&at.path)
+        // An array in an array is never NULL: PostgreSQL takes none for an element.
+        let element = at.path.ends_with("[]") && matches!(shape.expr().ty.ty, Type::Array(_));
+        shape.nullable() && !element && !self.note.not_null.contains(&at.path)
     }
 
     fn shape(&mut self, shape: &Shape, at: &At) -> (Json, Option<String>) {

@@ -46,8 +46,13 @@ pub(crate) struct List {
     pub block: Block,
     pub order: Vec<Order>,
     pub item: Vec<Op>,
+    /// The items are arrays themselves.
+    pub nested: bool,
     pub path: Box<str>,
 }
+
+/// How many elements an array has in each dimension, as far as arrays stand directly in it. PostgreSQL has six at most.
+type Dimensions = [usize; 6];
 
 /// What the block's one row gives; the item writes its own union index.
 #[derive(Debug)]
@@ -87,7 +92,7 @@ pub(crate) fn run(ops: &[Op], scope: &Scope<'_>, scratch: &mut String, out: &mut
                 put_value(slot, &expr.ty, &value, scratch, out).map_err(|fault| RowError::of_fault(path, fault))?;
             }
             Op::Bytes(bytes) => out.extend_from_slice(bytes),
-            Op::List(list) => list.run(scope, scratch, out)?,
+            Op::List(list) => _ = list.run(scope, scratch, out)?,
             Op::One(one) => one.run(scope, scratch, out)?,
             Op::Case(case) => case.run(scope, scratch, out)?,
         }
@@ -96,25 +101,58 @@ pub(crate) fn run(ops: &[Op], scope: &Scope<'_>, scratch: &mut String, out: &mut
 }
 
 impl List {
-    fn run(&self, scope: &Scope<'_>, scratch: &mut String, out: &mut Vec<u8>) -> Result<(), RowError> {
+    fn run(&self, scope: &Scope<'_>, scratch: &mut String, out: &mut Vec<u8>) -> Result<Dimensions, RowError> {
         let count_at = out.len();
         // The count stands before the items and is known after them: one byte is kept, which is enough up to 63.
         out.push(0);
+        let mut dimensions = [0; 6];
         let count = match self.order.is_empty() {
-            true => self.as_they_come(scope, scratch, out)?,
-            false => self.in_order(scope, scratch, out)?,
+            true => self.as_they_come(scope, scratch, out, &mut dimensions)?,
+            false => self.in_order(scope, scratch, out, &mut dimensions)?,
         };
         if count > 0 {
             put_count(count as i64, count_at, out);
             out.push(0);
         }
-        Ok(())
+        dimensions[0] = count;
+        Ok(dimensions)
     }
 
-    fn as_they_come(&self, scope: &Scope<'_>, scratch: &mut String, out: &mut Vec<u8>) -> Result<usize, RowError> {
+    /// One element. Arrays in an array are one array of PostgreSQL's with a dimension more: all of one shape.
+    fn element(
+        &self,
+        scope: &Scope<'_>,
+        scratch: &mut String,
+        out: &mut Vec<u8>,
+        dimensions: &mut Dimensions,
+    ) -> Result<(), RowError> {
+        let (true, [before @ .., Op::List(inner)]) = (self.nested, self.item.as_slice()) else {
+            return run(&self.item, scope, scratch, out);
+        };
+        run(before, scope, scratch, out)?;
+        let of = inner.run(scope, scratch, out)?;
+        let wrong = match (of[0], dimensions[1]) {
+            (0, _) => "cannot accumulate empty arrays",
+            (_, 0) => {
+                dimensions[1..].copy_from_slice(&of[..5]);
+                return Ok(());
+            }
+            _ if dimensions[1..] == of[..5] => return Ok(()),
+            _ => "cannot accumulate arrays of different dimensionality",
+        };
+        Err(RowError::of_eval("", EvalError { sqlstate: "2202E", message: wrong.to_owned() }))
+    }
+
+    fn as_they_come(
+        &self,
+        scope: &Scope<'_>,
+        scratch: &mut String,
+        out: &mut Vec<u8>,
+        dimensions: &mut Dimensions,
+    ) -> Result<usize, RowError> {
         let (mut count, mut failed) = (0, None);
         let walked = self.block.each(scope, &mut |scope| {
-            failed = run(&self.item, scope, scratch, out).err();
+            failed = self.element(scope, scratch, out, dimensions).err();
             if failed.is_some() {
                 return Ok(ControlFlow::Break(()));
             }
@@ -128,14 +166,20 @@ impl List {
         }
     }
 
-    fn in_order(&self, scope: &Scope<'_>, scratch: &mut String, out: &mut Vec<u8>) -> Result<usize, RowError> {
+    fn in_order(
+        &self,
+        scope: &Scope<'_>,
+        scratch: &mut String,
+        out: &mut Vec<u8>,
+        dimensions: &mut Dimensions,
+    ) -> Result<usize, RowError> {
         let start = out.len();
         let mut written = Written { keys: Vec::new(), ends: Vec::new(), failed: Vec::new() };
         let walked = self.block.each(scope, &mut |scope| {
             for order in &self.order {
                 written.keys.push(order.expr.eval(scope)?.into_owned());
             }
-            if let Err(failed) = run(&self.item, scope, scratch, out) {
+            if let Err(failed) = self.element(scope, scratch, out, dimensions) {
                 // Which element it is shows when all are in order.
                 written.failed.push((written.ends.len(), failed));
             }

@@ -1,6 +1,8 @@
 //! SELECTs over several tables, computed by PostgreSQL and by us through parse, bind and eval over the same rows: the
 //! same answers, row by row, type by type. What is in the tables stands in memory; no engine is involved.
 
+mod rendered;
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;

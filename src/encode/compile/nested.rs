@@ -33,9 +33,8 @@ impl Compiler<'_> {
                     Op::Case(Box::new(op::Case { when: when.clone(), null, item, path }))
                 })
                 .map(|op| ops.push(op)),
-            // An array of arrays has one shape for all of them in PostgreSQL, and raises an error otherwise: that one is
-            // evaluated as it is.
-            (Shape::List { block, order, item, .. }, (Avro::Array(items), union)) if !is_array(item) => {
+            // Arrays that a column holds have their dimensions in their text: the whole is evaluated as it is.
+            (Shape::List { block, order, item, .. }, (Avro::Array(items), union)) if !is_array_value(item) => {
                 if let NullRule::Union { some, .. } = fit::null_rule(union) {
                     ops.push(Op::Bytes(vec![some]));
                 }
@@ -43,6 +42,7 @@ impl Compiler<'_> {
                     block: block.clone(),
                     order: order.clone(),
                     item: self.element(item, items, spot, path),
+                    nested: matches!(**item, Shape::List { .. }),
                     path: path[self.base..].into(),
                 };
                 ops.push(Op::List(Box::new(list)));
@@ -103,10 +103,10 @@ fn is_record(shape: &Shape) -> bool {
     }
 }
 
-fn is_array(shape: &Shape) -> bool {
+fn is_array_value(shape: &Shape) -> bool {
     match shape {
-        Shape::List { .. } => true,
         Shape::Scalar(expr) => matches!(expr.ty.ty, Type::Array(_)),
+        Shape::List { item, .. } => is_array_value(item),
         Shape::Record { .. } | Shape::One { .. } | Shape::Case { .. } => false,
     }
 }
