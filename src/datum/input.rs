@@ -282,7 +282,12 @@ fn iso_timestamp(text: &str, tz: bool) -> Result<i64, InputError> {
                 .ok_or(InputError::Refused { reason: ISO_ONLY }),
         };
     }
-    let text = text.replacen('T', " ", 1);
+    // Between two digits: `TBC` is something else.
+    let digit = |at: usize| text.as_bytes().get(at).is_some_and(u8::is_ascii_digit);
+    let text = match text.find('T') {
+        Some(at) if at > 0 && digit(at - 1) && digit(at + 1) => text.replacen('T', " ", 1),
+        _ => text.to_owned(),
+    };
     let (body, offset) = match text.strip_suffix('Z') {
         Some(body) if tz => (body.to_owned(), "+00"),
         _ => (text.clone(), ""),

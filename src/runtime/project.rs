@@ -25,7 +25,7 @@ use crate::transform::{self, KeyForm, Plan, Source, UsedColumn};
 use super::codes;
 
 /// Raised whenever a function, a cast or an encoding answers otherwise than before: topics are then reconciled.
-const EVALUATOR: u32 = 1;
+const EVALUATOR: u32 = 2;
 
 pub struct Definition {
     pub file: TransformFile,

@@ -175,7 +175,11 @@ fn fold(expr: Expr) -> Result<Expr, Failed> {
                 (None, None) => None,
             };
             match otherwise {
-                Some(otherwise) if kept.is_empty() => Expr { ty, ..*otherwise },
+                Some(otherwise) if kept.is_empty() && is_constant(&otherwise) => Expr { ty, ..*otherwise },
+                // A call keeps its own type: `varchar(3)` cuts.
+                Some(otherwise) if kept.is_empty() => {
+                    Expr { nullable: otherwise.nullable, kind: ExprKind::Relabel(otherwise), ty, span }
+                }
                 otherwise => {
                     let nullable =
                         kept.iter().any(|(_, t)| t.nullable) || otherwise.as_ref().is_none_or(|o| o.nullable);

@@ -89,15 +89,20 @@ fn make_interval<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, 
     let part = |i: usize| if i < args.len() { int(args, i) } else { Ok(0) };
     let seconds = if args.len() > 6 { float(args, 6)? } else { 0.0 };
     let micros = (seconds * 1_000_000.0).round_ties_even();
-    if !(-9.2e18..9.2e18).contains(&micros) {
+    if !seconds.is_finite() {
         return Err(interval_range());
+    }
+    // Versions before 17 go on from the other end.
+    let beyond = || error("0A000", "an interval out of range differs between server versions");
+    if !(-9.2e18..9.2e18).contains(&micros) {
+        return Err(beyond());
     }
     let clock = (part(4)? * HOUR + part(5)? * MINUTE).checked_add(micros as i64);
     let months = i32::try_from(part(0)? * 12 + part(1)?);
     let days = i32::try_from(part(2)? * 7 + part(3)?);
     match (months, days, clock) {
         (Ok(months), Ok(days), Some(micros)) => Ok(Value::Interval(Interval { months, days, micros })),
-        _ => Err(interval_range()),
+        _ => Err(beyond()),
     }
 }
 

@@ -75,7 +75,7 @@ pub(super) fn check(pattern: &str) -> Result<(), EvalError> {
     shape(&pieces(pattern, NUMBER)?).map(|_| ())
 }
 
-/// How many digits behind the point the pattern shows; None for an empty pattern.
+/// `number` writes the number with as many digits behind the point as the shape has, or fewer, and says so there.
 pub(super) fn write(
     pattern: &str,
     number: impl FnOnce(&mut Shape) -> Result<String, EvalError>,
@@ -193,12 +193,10 @@ impl<'w> Writer<'w> {
             digit @ ("9" | "0" | ".") => self.digit(digit == "0"),
             "," if self.inside => self.out.push(','),
             "," => blank(self),
-            "TH" => {
-                if self.byte(0) != b'#' && !self.negative && !self.shape.decimal {
-                    let case = if word == "th" { Ordinal::Lower } else { Ordinal::Upper };
-                    let number = std::str::from_utf8(self.number).unwrap_or("");
-                    self.out.push_str(ending(number, case)?);
-                }
+            "TH" if self.byte(0) != b'#' && !self.negative && !self.shape.decimal => {
+                let case = if word == "th" { Ordinal::Lower } else { Ordinal::Upper };
+                let number = std::str::from_utf8(self.number).unwrap_or("");
+                self.out.push_str(ending(number, case)?);
             }
             "MI" if self.negative => self.out.push('-'),
             "PL" if !self.negative => self.out.push('+'),
