@@ -31,6 +31,7 @@ mod function_to_char;
 mod gap;
 mod golden_entities;
 mod golden_recorder;
+mod joins;
 mod net_effect;
 mod process;
 mod random;
