@@ -23,6 +23,7 @@ pub mod server_error;
 pub mod setup;
 pub mod slot;
 pub mod snapshot;
+pub mod statistics;
 pub mod stream;
 pub mod timeline;
 pub mod watch;

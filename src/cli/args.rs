@@ -65,6 +65,9 @@ pub enum Command {
     Explain {
         /// A transform, e.g. shop/order
         name: String,
+        /// The tables as the database has them, with an estimate of the state's size and of fan-outs
+        #[arg(long)]
+        live: bool,
     },
     /// Lag, slot, counters per transform, problems with remedies; asks the running bridge
     Status,
@@ -176,6 +179,7 @@ mod tests {
             "pgspine run --until 0/16B3748",
             "pgspine preview shop/order --key 1 --limit 5 --follow",
             "pgspine explain shop/order",
+            "pgspine explain shop/order --live --json",
             "pgspine test",
             "pgspine test shop/order shop/product --postgres postgres://localhost/postgres --json",
             "pgspine status --json -c x.toml",

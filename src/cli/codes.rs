@@ -18,6 +18,8 @@ pub const OTHER_TYPE: Code = Code(4080);
 pub const SELECT_REFUSED: Code = Code(4081);
 /// A statement of `setup` failed.
 pub const SETUP_FAILED: Code = Code(4082);
+/// A change of one row evaluates very many records again.
+pub const FAN_OUT: Code = Code(4083);
 /// No bridge answers on the control socket.
 pub const NOT_RUNNING: Code = Code(8020);
 /// The bridge refused what it was asked.

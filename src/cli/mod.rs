@@ -5,6 +5,7 @@ mod ask;
 mod check;
 pub mod codes;
 mod demo;
+mod estimate;
 mod explain;
 mod live;
 pub mod logging;
@@ -69,8 +70,8 @@ fn dispatch(args: &Args, log: &logging::LogLevel) -> Exit {
         Command::Preview { name, key, limit, follow } => {
             preview::preview(args, &preview::Wish { name, key: key.as_deref(), limit: *limit, follow: *follow })
         }
+        Command::Explain { name, live } => explain::explain(args, name, *live),
         Command::Test { names, postgres } => test::test(args, names, postgres.as_deref()),
-        Command::Explain { name } => explain::explain(args, name),
         Command::Status => ask::ask(args, Request::Status),
         Command::LogLevel { level } => ask::ask(args, Request::LogLevel { level: level.clone() }),
         Command::Pause => ask::ask(args, Request::Pause),

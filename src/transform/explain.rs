@@ -1,66 +1,172 @@
-//! A plan in words: root, columns, filter, outputs, key.
+//! What `pgspine explain` tells of a plan: its look-ups, where each is made, and the way of a change back to the root.
 
-use std::fmt::Write;
+mod words;
 
-use super::bind::types::full_name;
-use super::plan::{Plan, Shape};
-use crate::catalogue::Table;
+use std::collections::BTreeSet;
 
-/// What `pgspine explain` prints. The tables are those that the plan was bound to.
-pub fn explain(plan: &Plan, filter_text: Option<&str>, root: &Table) -> String {
-    let mut out = String::new();
-    let mut line = |text: String| {
-        out.push_str(text.trim_end());
-        out.push('\n');
-    };
-    line(plan.name.clone());
-    for source in &plan.sources {
-        line(format!("  root     {} as {}", source.table, source.alias));
-        let used: Vec<_> = source.columns.iter().map(|c| c.name.as_str()).collect();
-        line(format!("  reads    {}", if used.is_empty() { "no column".to_owned() } else { used.join(", ") }));
-    }
-    line(format!(
-        "  identity {}",
-        match root.identity_columns() {
-            Some(columns) => format!("{} (what the old row carries)", columns.join(", ")),
-            None => format!("{:?}: the old row is the whole row, or nothing", root.replica_identity),
-        }
-    ));
-    line(format!("  filter   {}", filter_text.unwrap_or("none: every row")));
-    for (i, output) in plan.outputs.iter().enumerate() {
-        let key = match plan.key.iter().position(|k| *k == i) {
-            Some(place) => format!("  key {}", place + 1),
-            None => String::new(),
-        };
-        let mut text = String::new();
-        shape(&mut text, 1, &output.name, &output.shape, &key);
-        line(text);
-    }
-    line("  a change of one row touches its own record; a change of no column above touches nothing".to_owned());
-    out
+use super::plan::{Answer, Block, Expr, ExprKind, Link, Plan, Shape, Subquery};
+use super::walk::Visitor;
+
+/// A plan, looked at.
+pub struct Explained<'p> {
+    pub plan: &'p Plan,
+    /// One for each source but the root, in the order of the sources.
+    pub lookups: Vec<Lookup>,
 }
 
-fn shape(out: &mut String, depth: usize, name: &str, shape_of: &Shape, key: &str) {
-    let indent = "  ".repeat(depth);
-    let null = if shape_of.nullable() { "" } else { " not null" };
-    match shape_of {
-        Shape::List { item, .. } => {
-            let _ = write!(out, "{indent}output   {name} array{null}");
-            out.push('\n');
-            shape(out, depth + 1, "each", item, "");
+/// A source that is found by its link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lookup {
+    pub source: u16,
+    /// `FROM`, `WHERE`, or an output's path: `lines[]`.
+    pub place: String,
+    pub how: How,
+    /// LEFT JOIN.
+    pub left: bool,
+    /// One row at most.
+    pub unique: bool,
+    pub link: Link,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum How {
+    Join,
+    /// An element for each row.
+    List,
+    /// A record of one row.
+    One,
+    Exists,
+    In,
+    Scalar,
+    Array,
+    /// By their names.
+    Aggregates(Vec<&'static str>),
+}
+
+/// One step of the way back: the rows of `source` that have `equal` of the row before in their `columns`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Back {
+    pub source: u16,
+    /// Places in the columns of `source`, and of the source before.
+    pub columns: Vec<u16>,
+    pub equal: Vec<u16>,
+}
+
+impl<'p> Explained<'p> {
+    pub fn of(plan: &'p Plan) -> Explained<'p> {
+        let mut finder = Finder { seen: BTreeSet::new(), found: Vec::new(), place: String::new() };
+        finder.block(&plan.block, "FROM", &How::Join);
+        for output in &plan.outputs {
+            finder.shape(&output.shape, &output.name);
         }
-        Shape::One { item, .. } | Shape::Case { item, .. } => {
-            let _ = write!(out, "{indent}output   {name} record or NULL");
-            out.push('\n');
-            shape(out, depth + 1, "its", item, "");
+        finder.found.sort_by_key(|l| l.source);
+        Explained { plan, lookups: finder.found }
+    }
+
+    /// How a change of a row of `source` comes to the root: empty for the root itself.
+    pub fn way_back(&self, source: u16) -> Vec<Back> {
+        let mut way = Vec::new();
+        let mut at = source;
+        // A parent comes before what hangs on it; a plan that says otherwise has no endless way either.
+        while let Some(lookup) = self.lookups.iter().find(|l| l.source == at)
+            && way.len() < self.plan.sources.len()
+        {
+            let link = &lookup.link;
+            way.push(Back {
+                source: link.parent,
+                columns: link.columns.iter().map(|c| c.parent).collect(),
+                equal: link.columns.iter().map(|c| c.own).collect(),
+            });
+            at = link.parent;
         }
-        Shape::Scalar(expr) => drop(write!(out, "{indent}output   {name} {}{null}{key}", full_name(&expr.ty))),
-        Shape::Record { fields, .. } => {
-            let _ = write!(out, "{indent}output   {name} record{null}");
-            for field in fields {
-                out.push('\n');
-                shape(out, depth + 1, &field.name, &field.shape, "");
+        way
+    }
+
+    pub fn column(&self, source: u16, column: u16) -> &'p str {
+        let of = self.plan.sources.get(usize::from(source)).and_then(|s| s.columns.get(usize::from(column)));
+        of.map_or("?", |c| &c.name)
+    }
+}
+
+/// Meets a source first where its rows are made something of, and not again in the JSON of the same output.
+struct Finder {
+    seen: BTreeSet<u16>,
+    found: Vec<Lookup>,
+    /// Of the expression that is walked.
+    place: String,
+}
+
+impl Finder {
+    fn block(&mut self, block: &Block, place: &str, how: &How) {
+        self.steps(block, place, how);
+        for step in &block.steps {
+            step.on.iter().for_each(|e| self.expression(e, if place == "FROM" { "ON" } else { place }));
+        }
+        block.filter.iter().for_each(|e| self.expression(e, if place == "FROM" { "WHERE" } else { place }));
+    }
+
+    fn steps(&mut self, block: &Block, place: &str, how: &How) {
+        for step in &block.steps {
+            if self.seen.insert(step.source) {
+                self.found.push(Lookup {
+                    source: step.source,
+                    place: place.to_owned(),
+                    how: how.clone(),
+                    left: step.left,
+                    unique: step.unique,
+                    link: step.link.clone(),
+                });
             }
         }
     }
+
+    fn shape(&mut self, shape: &Shape, path: &str) {
+        match shape {
+            Shape::Scalar(expr) => self.expression(expr, path),
+            Shape::Record { fields, .. } => {
+                fields.iter().for_each(|f| self.shape(&f.shape, &format!("{path}.{}", f.name)));
+            }
+            Shape::List { block, order, item, .. } => {
+                let path = format!("{path}[]");
+                self.block(block, &path, &How::List);
+                order.iter().for_each(|o| self.expression(&o.expr, &path));
+                self.shape(item, &path);
+            }
+            Shape::One { block, item, .. } => {
+                self.block(block, path, &How::One);
+                self.shape(item, path);
+            }
+            Shape::Case { when, item, .. } => {
+                self.expression(when, path);
+                self.shape(item, path);
+            }
+        }
+    }
+
+    fn expression(&mut self, expr: &Expr, place: &str) {
+        self.place = place.to_owned();
+        expr.visit(self);
+    }
 }
+
+impl Visitor for Finder {
+    fn expr(&mut self, e: &Expr) {
+        if let ExprKind::Subquery(subquery) = &e.kind {
+            let place = self.place.clone();
+            self.steps(&subquery.block, &place, &how(subquery));
+        }
+    }
+}
+
+fn how(subquery: &Subquery) -> How {
+    match &subquery.answer {
+        Answer::Exists => How::Exists,
+        Answer::In { .. } => How::In,
+        Answer::Scalar { .. } => How::Scalar,
+        Answer::Array { .. } => How::Array,
+        Answer::Aggregates { calls, .. } => How::Aggregates(calls.iter().map(|c| c.aggregate.name).collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

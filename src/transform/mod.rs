@@ -22,7 +22,7 @@ pub mod walk;
 
 pub use bind::bind;
 pub use eval::{Lookup, Scope};
-pub use explain::explain;
+pub use explain::Explained;
 pub use plan::{
     Block, Expr, ExprKind, Field, KeyForm, Link, LinkColumn, Output, Plan, Shape, Source, Step, UsedColumn,
 };

@@ -1,7 +1,7 @@
 //! json and jsonb against PostgreSQL.
 
 use pgspine::datum::json;
-use pgspine::transform::function::Kind;
+use pgspine::transform::function::{CastContext, Kind};
 
 use crate::function_oracle::{Oracle, Row, product, random, values};
 
@@ -378,6 +378,137 @@ fn json_made_of_values() {
             500,
         );
         o.function(&name, &["text", "numeric", "text", "text"], kind, &rows);
+    }
+    println!("{} compared", o.compared);
+}
+
+#[test]
+fn jsonb_changed() {
+    let (mut o, mut rng) = (Oracle::new("postgres"), random());
+    let list = documents(&mut rng, 600);
+    let keys = values(&["a", "b", "aa", "é", "", "1", "x y", "\u{1f600}", "\n\"\\/"]);
+    let indexes = values(&["0", "1", "2", "-1", "-2", "-3", "5", "2147483647", "-2147483648"]);
+    let paths = values(&[
+        "{}",
+        "{a}",
+        "{b}",
+        "{a,a}",
+        "{0}",
+        "{1,0}",
+        "{-1}",
+        "{a,0}",
+        "{a,-1,a}",
+        "{\" 1\"}",
+        "{+1}",
+        "{1x}",
+        "{-9}",
+        "{99999999999}",
+        "{NULL}",
+        "{a,NULL}",
+        "{\"\"}",
+        "{é}",
+        "{{a},{a}}",
+        "{-2147483648}",
+        "{5}",
+        "{a,b,c}",
+        "{0,a}",
+    ]);
+    let keysets = values(&["{}", "{a}", "{a,b}", "{NULL}", "{a,NULL,b}", "{1,\"x y\",\"\"}", "{aa,é}"]);
+    let flags = values(&["t", "f"]);
+    let new = values(&["null", "{\"n\":1}", "[1,2]", "\"x\"", "1.50"]);
+    for name in ["jsonb_set", "jsonb_insert"] {
+        let rows = product(&mut rng, &[&list, &paths, &new, &flags], 12_000);
+        o.function(name, &["jsonb", "text[]", "jsonb", "bool"], "jsonb", &rows);
+        let rows = product(&mut rng, &[&list, &paths, &new], 4000);
+        o.function(name, &["jsonb", "text[]", "jsonb"], "jsonb", &rows);
+    }
+    o.operator("#-", &["jsonb", "text[]"], "jsonb", &product(&mut rng, &[&list, &paths], 8000));
+    o.operator("-", &["jsonb", "text"], "jsonb", &product(&mut rng, &[&list, &keys], 4000));
+    o.operator("-", &["jsonb", "int4"], "jsonb", &product(&mut rng, &[&list, &indexes], 4000));
+    o.operator("-", &["jsonb", "text[]"], "jsonb", &product(&mut rng, &[&list, &keysets], 4000));
+    o.operator("?|", &["jsonb", "text[]"], "bool", &product(&mut rng, &[&list, &keysets], 4000));
+    o.operator("?&", &["jsonb", "text[]"], "bool", &product(&mut rng, &[&list, &keysets], 4000));
+    let rows: Vec<Row> = list.iter().map(|v| vec![v.clone()]).collect();
+    o.function("jsonb_strip_nulls", &["jsonb"], "jsonb", &rows);
+    o.function("jsonb_pretty", &["jsonb"], "text", &rows);
+    let steps = values(&["a", "b", "0", "-1", "x y", "", "a\"b", "null"]);
+    for kind in ["json", "jsonb"] {
+        for steps in [&[&list, &steps][..], &[&list, &steps, &steps]] {
+            let columns: Vec<&[Option<String>]> = steps.iter().map(|s| s.as_slice()).collect();
+            let rows = product(&mut rng, &columns, 3000);
+            let types = [kind, "text", "text"];
+            o.function(&format!("{kind}_extract_path"), &types[..columns.len()], kind, &rows);
+            o.function(&format!("{kind}_extract_path_text"), &types[..columns.len()], "text", &rows);
+        }
+    }
+    println!("{} compared", o.compared);
+}
+
+#[test]
+fn jsonb_contained() {
+    let (mut o, mut rng) = (Oracle::new("postgres"), random());
+    const SMALL: &[&str] = &["1", "1.0", "\"a\"", "null", "true", "{}", "[]"];
+    fn small(rng: &mut fastrand::Rng, depth: usize) -> String {
+        let items = |rng: &mut fastrand::Rng| (0..rng.usize(..4)).map(|_| small(rng, depth - 1)).collect::<Vec<_>>();
+        match rng.usize(..if depth == 0 { 1 } else { 3 }) {
+            0 => SMALL[rng.usize(..SMALL.len())].to_owned(),
+            1 => format!("[{}]", items(rng).join(",")),
+            _ => {
+                let members: Vec<String> =
+                    items(rng).into_iter().map(|v| format!("\"{}\":{v}", ["a", "b", "c"][rng.usize(..3)])).collect();
+                format!("{{{}}}", members.join(","))
+            }
+        }
+    }
+    let rows: Vec<Row> = (0..12_000).map(|_| vec![Some(small(&mut rng, 3)), Some(small(&mut rng, 2))]).collect();
+    o.operator("@>", &["jsonb", "jsonb"], "bool", &rows);
+    o.operator("<@", &["jsonb", "jsonb"], "bool", &rows);
+    let list = documents(&mut rng, 100);
+    o.operator("@>", &["jsonb", "jsonb"], "bool", &product(&mut rng, &[&list, &list], 3000));
+    println!("{} compared", o.compared);
+}
+
+#[test]
+fn addresses_and_nulls() {
+    let (mut o, mut rng) = (Oracle::new("postgres"), random());
+    let list = values(&[
+        "1.2.3.4",
+        "1.2.3.4/32",
+        "1.2.3.4/24",
+        "0.0.0.0/0",
+        "::1",
+        "::1/128",
+        "::/0",
+        "2001:db8::1/64",
+        "::ffff:1.2.3.4",
+        "10.0.0.0/8",
+        "fe80::1:2",
+        "1:2:3:4:5:6:7:8/127",
+    ]);
+    let rows: Vec<Row> = list.iter().map(|v| vec![v.clone()]).collect();
+    for (name, returns) in [("host", "text"), ("masklen", "int4"), ("family", "int4"), ("text", "text")] {
+        o.function(name, &["inet"], returns, &rows);
+    }
+    let pairs = product(&mut rng, &[&list, &list], 500);
+    o.operator("=", &["inet", "inet"], "bool", &pairs);
+    o.operator("<>", &["inet", "inet"], "bool", &pairs);
+    let networks: Vec<Row> =
+        values(&["1.2.3.4", "10.0.0.0/8", "::1", "2001:db8::/32", "0.0.0.0/0"]).into_iter().map(|v| vec![v]).collect();
+    for to in ["text", "inet"] {
+        o.check(
+            Kind::Cast(CastContext::Explicit),
+            &format!("cidr->{to}"),
+            &format!("$1::{to}"),
+            &["cidr"],
+            to,
+            &networks,
+        );
+    }
+    o.check(Kind::Cast(CastContext::Explicit), "inet->text", "$1::text", &["inet"], "text", &rows);
+    let any = values(&["1"]);
+    let rows = product(&mut rng, &[&any, &any, &any], 100);
+    for name in ["num_nulls", "num_nonnulls"] {
+        o.function(name, &["int4", "text", "numeric"], "int4", &rows);
     }
     println!("{} compared", o.compared);
 }

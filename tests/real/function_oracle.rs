@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use pgspine::catalogue::{ColumnType, Type};
+use pgspine::catalogue::{ColumnType, OtherType, QualifiedName, Type};
 use pgspine::datum::{self, Value};
 use pgspine::transform::function::{Arg, Call, Context, Function, Kind, candidates};
 use postgres::{Client, NoTls};
@@ -58,6 +58,10 @@ pub fn sql_type(name: &str) -> ColumnType {
         "interval" => Type::Interval,
         "json" => Type::Json,
         "jsonb" => Type::Jsonb,
+        "inet" | "cidr" => Type::Other(std::sync::Arc::new(OtherType {
+            oid: if base == "inet" { 869 } else { 650 },
+            name: QualifiedName { schema: "pg_catalog".to_owned(), name: base.to_owned() },
+        })),
         array => Type::Array(std::sync::Arc::new(
             sql_type(array.strip_suffix("[]").unwrap_or_else(|| panic!("type {array}"))).ty,
         )),
@@ -71,7 +75,9 @@ fn accepts(function: &Function, types: &[ColumnType]) -> bool {
     enough
         && types.iter().enumerate().all(|(i, ty)| match declared(i) {
             Some(Arg::Any | Arg::AnyElement | Arg::Other("anynonarray")) => true,
+            Some(Arg::TextArray) if function.variadic && i + 1 >= function.args.len() => ty.ty == Type::Text,
             Some(Arg::TextArray) => matches!(&ty.ty, Type::Array(of) if **of == Type::Text),
+            Some(Arg::Other(name)) => matches!(&ty.ty, Type::Other(other) if other.name.name == *name),
             Some(arg) => *arg == Arg::of(&ty.ty),
             None => false,
         })

@@ -463,6 +463,74 @@ fn encodings_and_digests() {
         .map(|_| Some((0..rng.usize(..7)).map(|_| PIECES[rng.usize(..PIECES.len())]).collect()))
         .chain([None])
         .collect();
+    let names_of_utf8 = values(&["UTF8", "utf-8"]);
+    let list = texts(&mut rng, 60);
+    o.function("convert_to", &["text", "name"], "bytea", &product(&mut rng, &[&list, &names_of_utf8], 500));
     o.function("decode", &["text", "text"], "bytea", &product(&mut rng, &[&encoded, &names], 12_000));
     println!("{} compared", o.compared);
+}
+
+/// ICU orders text by language and maps cases by whole strings: what depends on either is refused (by the binder), the
+/// rest answers as under any other collation.
+#[test]
+fn text_under_an_icu_collation() {
+    let mut admin = oracle();
+    let name = "pgspine_text_icu";
+    let drop_it = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+    admin.client.batch_execute(&drop_it).unwrap();
+    admin
+        .client
+        .batch_execute(&format!("CREATE DATABASE {name} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"))
+        .unwrap();
+    let mut o = Oracle::new(name);
+    let mut rng = random();
+    let list = texts(&mut rng, 150);
+    let rows = product(&mut rng, &[&list, &list], 4000);
+    for symbol in ["=", "<>", "~~", "!~~", "^@"] {
+        o.operator(symbol, &["text", "text"], "bool", &rows);
+    }
+    o.operator("||", &["text", "text"], "text", &rows);
+    o.function("strpos", &["text", "text"], "int4", &rows);
+    for name in ["replace", "translate"] {
+        o.function(name, &["text", "text", "text"], "text", &product(&mut rng, &[&list, &list, &list], 3000));
+    }
+    for name in ["reverse", "md5", "btrim", "quote_literal"] {
+        o.function(name, &["text"], "text", &one(&list));
+    }
+    let patterns = values(&["a", "^[a-z]+$", "[^a-c]", "é|ß", "a.c", "(x|y)+z?", "[A-Z0-9]{2,}", "\\\\", "日本", "^$"]);
+    o.operator("~", &["text", "text"], "bool", &product(&mut rng, &[&list, &patterns], 4000));
+    let found = values(&["a+", "[^a-c]", "é", "[A-Z]", "b{2}"]);
+    o.function("substring", &["text", "text"], "text", &product(&mut rng, &[&list, &found], 3000));
+    drop(o);
+
+    // The binder, with the server's own word for its collation.
+    let mut direct = Oracle::new(name);
+    let row = direct
+        .client
+        .query_one("SELECT datlocprovider::text FROM pg_database WHERE datname = current_database()", &[])
+        .unwrap();
+    assert_eq!(row.get::<_, &str>(0), "i");
+    drop(direct);
+    let schema = "-- pgspine server=15.18 collate=en-US provider=icu\nCREATE TABLE public.t (\n  id bigint NOT NULL,\n  a text,\n  \
+                  CONSTRAINT t_pkey PRIMARY KEY (id)\n);\n";
+    let catalogue = pgspine::transform::parse::schema::read(schema).unwrap();
+    let table = catalogue.tables[0].clone();
+    let bind = |text: &str| pgspine::transform::bind::bind_expression(text, &catalogue, &table).map_err(|d| d.code.0);
+    for (text, refusal) in [
+        ("a = 'b'", None),
+        ("a <> 'b'", None),
+        ("a LIKE 'b%'", None),
+        ("a ~ '^b'", None),
+        ("a < 'b'", Some(1036)),
+        ("a BETWEEN 'a' AND 'b'", Some(1036)),
+        ("greatest(a, 'b')", Some(1036)),
+        ("a COLLATE \"C\" < 'b'", None),
+        ("upper(a)", Some(1036)),
+        ("initcap(a)", Some(1036)),
+        ("a ILIKE 'b'", Some(1036)),
+        ("a ~* 'b'", Some(1036)),
+    ] {
+        assert_eq!(bind(text).err(), refusal, "{text}");
+    }
+    admin.client.batch_execute(&drop_it).unwrap();
 }

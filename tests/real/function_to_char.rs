@@ -132,3 +132,51 @@ fn numbers_by_pattern() {
     }
     println!("{} compared", o.compared);
 }
+
+/// What is as its pattern says is read as the server reads it; everything else is refused.
+#[test]
+fn texts_by_pattern() {
+    let (mut o, mut rng) = (Oracle::new("postgres"), random());
+    const PATTERNS: &[&str] = &[
+        "YYYY-MM-DD",
+        "YYYYMMDD",
+        "DD.MM.YYYY",
+        "MM/DD/YYYY",
+        "YYYY-MM",
+        "YYYY",
+        "YYYY-MM-DD HH24:MI:SS",
+        "YYYYMMDDHH24MISS",
+        "DD/MM/YYYY HH24:MI",
+        "HH24:MI YYYY-MM-DD",
+        "YYYY,DD,MM",
+        "YYYYDD",
+    ];
+    let rows: Vec<Row> = (0..12_000)
+        .map(|_| {
+            let pattern = PATTERNS[rng.usize(..PATTERNS.len())];
+            let wild = u32::from(rng.u8(..4) == 0);
+            let text = pattern
+                .replace("YYYY", &format!("{:04}", rng.u32(1..10_000)))
+                .replace("MM", &format!("{:02}", rng.u32(1..13 + 3 * wild)))
+                .replace("DD", &format!("{:02}", rng.u32(1..29 + 5 * wild)))
+                .replace("HH24", &format!("{:02}", rng.u32(..24 + 3 * wild)))
+                .replace("MI", &format!("{:02}", rng.u32(..60 + 3 * wild)))
+                .replace("SS", &format!("{:02}", rng.u32(..60 + 3 * wild)));
+            let mut letters: Vec<char> = text.chars().collect();
+            if rng.u8(..3) == 0 {
+                let (at, other) = (rng.usize(..letters.len()), b"0123456789-:/. xT"[rng.usize(..17)]);
+                match rng.u8(..3) {
+                    0 => letters[at] = char::from(other),
+                    1 => drop(letters.remove(at)),
+                    _ => letters.insert(at, char::from(other)),
+                }
+            }
+            vec![Some(letters.into_iter().collect()), Some(pattern.to_owned())]
+        })
+        .collect();
+    o.refusable = 40;
+    let dates: Vec<Row> = rows.iter().filter(|r| !r[1].as_ref().is_some_and(|p| p.contains("MI"))).cloned().collect();
+    o.function("to_date", &["text", "text"], "date", &dates);
+    o.function("to_timestamp", &["text", "text"], "timestamptz", &rows);
+    println!("{} compared", o.compared);
+}

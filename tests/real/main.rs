@@ -21,6 +21,8 @@ mod demo;
 mod differential;
 mod emit_topics;
 mod emit_transactions;
+mod explain;
+mod function_array;
 mod function_datetime;
 mod function_json;
 mod function_numeric;

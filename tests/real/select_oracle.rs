@@ -285,6 +285,17 @@ const SELECTS: &[&str] = &[
     "SELECT o.id, (o.customer_id, o.parent) = (3, 4) AS e, (o.customer_id, o.parent) <> (3, 4) AS n, (o.customer_id, o.parent) <= (3, 4) AS l, (o.parent, o.customer_id) IN ((1, 2), (3, 4), (5, NULL)) AS i FROM orders o",
     "SELECT o.id, ARRAY[o.id, o.customer_id, o.parent] AS a, ARRAY[o.status, NULL, 'x,y'] AS t FROM orders o",
     "SELECT l.order_id AS id, l.line_no, CASE WHEN p.id IS NOT NULL THEN jsonb_build_object('sku', p.sku, 'kind', p.kind) END AS product FROM lines l LEFT JOIN products p ON p.id = l.product_id",
+    "WITH live AS (SELECT c.id, c.full_name AS name, c.tier FROM customers c WHERE c.region > 0) SELECT o.id, l.name, l.tier FROM orders o JOIN live l ON l.id = o.customer_id WHERE o.status <> 'draft'",
+    "WITH live AS (SELECT c.id, c.full_name AS name, coalesce(c.tier, 'none') AS tier FROM customers c WHERE c.region > 0) SELECT o.id, l.name, l.tier FROM orders o LEFT JOIN live l ON l.id = o.customer_id",
+    "WITH live AS (SELECT c.id, c.full_name AS name FROM customers c WHERE c.region > 0) SELECT l.id, l.name, ARRAY(SELECT o.id FROM orders o WHERE o.customer_id = l.id ORDER BY o.id) AS orders FROM live l",
+    "WITH ls AS (SELECT l.order_id, l.qty * l.unit_price AS amount, l.line_no FROM lines l WHERE l.qty > 0) SELECT o.id, (SELECT sum(ls.amount) FROM ls WHERE ls.order_id = o.id) AS total, (SELECT count(*) FROM ls WHERE ls.order_id = o.id) AS n FROM orders o",
+    "SELECT c.id, s.n, s.last FROM customers c LEFT JOIN (SELECT o.customer_id, count(*) AS n, max(o.placed_at) AS last FROM orders o GROUP BY o.customer_id) s ON s.customer_id = c.id",
+    "SELECT o.id, s.n, s.order_id FROM orders o JOIN (SELECT l.order_id, count(l.note) AS n FROM lines l WHERE l.qty > 1 GROUP BY l.order_id) s ON o.id = s.order_id WHERE s.n >= 0",
+    "SELECT c.id, x.status, x.oid FROM customers c LEFT JOIN LATERAL (SELECT o.status, o.id AS oid FROM orders o WHERE o.customer_id = c.id ORDER BY o.placed_at NULLS FIRST, o.id DESC LIMIT 1) x ON true",
+    "SELECT c.id, x.status FROM customers c JOIN LATERAL (SELECT o.status FROM orders o WHERE o.customer_id = c.id ORDER BY o.id LIMIT 1) x ON true",
+    "SELECT c.id, x.n, x.s FROM customers c JOIN LATERAL (SELECT count(*) AS n, sum(o.rate) AS s FROM orders o WHERE o.customer_id = c.id) x ON true",
+    "SELECT o.id, d.sku FROM orders o LEFT JOIN (SELECT l.order_id, l.product_id, l.line_no FROM lines l WHERE l.line_no = 0) z ON z.order_id = o.id LEFT JOIN (SELECT p.id, p.sku FROM products p) d ON d.id = z.product_id",
+    "SELECT o.id, 't1' = ANY (ARRAY[o.status, NULL]) AS a, o.id = ANY ('{1,2,3}') AS b, o.customer_id <> ALL (ARRAY(SELECT l.line_no FROM lines l WHERE l.order_id = o.id ORDER BY l.line_no)) AS c, (ARRAY(SELECT l.note FROM lines l WHERE l.order_id = o.id ORDER BY l.line_no))[2] AS second FROM orders o",
     "SELECT c.id, coalesce((SELECT o.rate FROM orders o WHERE o.customer_id = c.id AND o.parent IS NULL ORDER BY o.id LIMIT 1), 0) * 2 AS r FROM customers c WHERE c.tier IS NOT NULL",
 ];
 

@@ -87,7 +87,7 @@ fn expression(rng: &mut Rng, depth: u32) -> String {
         return leaf(rng);
     }
     let e = |rng: &mut Rng| expression(rng, depth - 1);
-    match rng.u32(..22) {
+    match rng.u32(..25) {
         0..=3 => format!("{} {} {}", e(rng), pick(rng, &["+", "-", "*", "/", "%"]), e(rng)),
         4 | 5 => format!("{} {} {}", e(rng), pick(rng, &["=", "<>", "<", "<=", ">", ">="]), e(rng)),
         6 => format!("{} || {}", e(rng), e(rng)),
@@ -155,9 +155,50 @@ fn expression(rng: &mut Rng, depth: u32) -> String {
             leaf(rng)
         ),
         20 => format!("({}) {} ({})", e(rng), pick(rng, &["LIKE", "NOT LIKE", "->", "->>", "^", "@>"]), leaf(rng)),
-        _ => format!("- ({})", e(rng)),
+        21 => format!("- ({})", e(rng)),
+        _ => {
+            let mut form = pick(rng, FORMS).to_owned();
+            while form.contains("{}") {
+                form = form.replacen("{}", &e(rng), 1);
+            }
+            form
+        }
     }
 }
+
+/// Calls that want arguments of certain types, or a constant.
+const FORMS: &[&str] = &[
+    "to_char({}, 'YYYY-MM-DD HH24:MI:SS')",
+    "to_char({}, 'FM9990.00')",
+    "({}) ~ '^[a-z]+$'",
+    "({}) !~ 'a|b'",
+    "regexp_replace({}, '[0-9]+', '#', 'g')",
+    "substring({} from '[a-z]')",
+    "({}) AT TIME ZONE 'UTC'",
+    "({}) AT TIME ZONE INTERVAL '02:00'",
+    "age({}, {})",
+    "to_timestamp({})",
+    "make_date({}, 2, 1)",
+    "make_interval({}, 2)",
+    "date_bin('1 hour', {}, {})",
+    "justify_days({})",
+    "date_trunc('day', {}, '+02')",
+    "jsonb_set({}, '{a}', '1')",
+    "jsonb_strip_nulls({})",
+    "({}) - 'a'",
+    "({}) - 1",
+    "({}) #- '{a}'",
+    "({}) ?| array['a', 'b']",
+    "({}) <@ ({})",
+    "jsonb_extract_path_text({}, 'a')",
+    "format('%s-%L', {}, {})",
+    "quote_nullable({})",
+    "encode({}, 'hex')",
+    "sha256({})",
+    "num_nulls({}, {})",
+    "to_date({}, 'YYYY-MM-DD')",
+    "extract(epoch from {})",
+];
 
 fn leaf(rng: &mut Rng) -> String {
     match rng.u32(..10) {

@@ -2,17 +2,18 @@
 
 use crate::capture::preflight::{self, Described, Wish};
 use crate::capture::publication::WantedTable;
-use crate::capture::{self, Connection, Mode, connect, slot};
-use crate::catalogue::{ColumnType, Type};
+use crate::capture::{self, Connection, Mode, connect, slot, statistics};
+use crate::catalogue::{ColumnType, Table, Type};
 use crate::config::Config;
 use crate::diagnostic::Diagnostic;
 use crate::runtime::failure::chain;
 use crate::runtime::project::{Definition, Project};
 use crate::runtime::{Failure, options};
-use crate::transform::Output;
 use crate::transform::bind::types::{full_name, sql_name};
+use crate::transform::{Explained, Output};
 
 use crate::cli::codes;
+use crate::cli::estimate::{Estimate, about};
 
 /// All findings, and the failure that ended the looking early.
 pub fn findings(
@@ -63,6 +64,39 @@ fn look(
                 )
                 .help("`psql -f` on the file must give what the topic is to hold"),
             ),
+        }
+    }
+    fan_outs(sql, project, found)
+}
+
+/// So many records for one row are worth a word: the change is written as a whole, and others wait for it.
+const MANY: f64 = 100_000.0;
+
+fn fan_outs(sql: &mut Connection, project: &Project, found: &mut Vec<Diagnostic>) -> Result<(), Failure> {
+    let joined = || project.definitions.iter().filter(|d| d.plan.sources.len() > 1);
+    let mut oids: Vec<_> = joined().flat_map(|d| &d.plan.sources).map(|s| s.table_oid).collect();
+    if oids.is_empty() {
+        return Ok(());
+    }
+    oids.sort_unstable();
+    oids.dedup();
+    let statistics = statistics::read(sql, &oids)?;
+    let tables: Vec<&Table> = project.tables.iter().map(|t| &t.table).collect();
+    for d in joined() {
+        let explained = Explained::of(&d.plan);
+        let estimate = Estimate::new(&explained, &tables, &statistics);
+        for source in 1..d.plan.sources.len() as u16 {
+            let Some(fan_out) = estimate.fan_out(source).filter(|f| f.most > MANY) else { continue };
+            let message = format!(
+                "{}: a change of one row of {} can re-evaluate about {} records",
+                d.file.path.display(),
+                explained.named(source),
+                about(fan_out.most)
+            );
+            found.push(Diagnostic::warning(codes::FAN_OUT, message).help(format!(
+                "`pgspine explain {} --live` shows the way; take columns that change often from another table",
+                d.file.name
+            )));
         }
     }
     Ok(())

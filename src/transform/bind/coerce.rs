@@ -19,7 +19,6 @@ const RELABEL: &[(&str, &str)] = &[
     ("varchar", "bpchar"),
     ("citext", "text"),
     ("citext", "varchar"),
-    ("cidr", "inet"),
     ("int4", "oid"),
     ("xml", "text"),
     ("xml", "varchar"),

@@ -147,9 +147,8 @@ impl Binder<'_> {
             NodeKind::ArraySelect(select) => self.array_select(select, span),
             NodeKind::Array(items) => self.array(items, span),
             NodeKind::Row(_) => Err(self.no_row(span)),
-            NodeKind::AnyAll { .. } | NodeKind::Subscript { .. } => {
-                Err(self.error(codes::UNSUPPORTED, span, "this is not supported yet").help("leave it out"))
-            }
+            NodeKind::AnyAll { expr, symbol, all, array } => self.any_all(expr, symbol, *all, array, span),
+            NodeKind::Subscript { .. } => self.subscript(node, span),
         }
     }
 

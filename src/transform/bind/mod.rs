@@ -7,6 +7,7 @@ mod aggregate;
 mod case;
 mod coerce;
 mod collation;
+mod derived;
 mod expression;
 mod fold;
 mod function;
@@ -22,7 +23,7 @@ mod subquery;
 mod table;
 pub mod types;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::rc::Rc;
@@ -32,7 +33,7 @@ use query::BoundSelect;
 use scope::{BoundSource, Frame};
 
 use super::codes;
-use super::parse::ast::Name;
+use super::parse::ast::{Name, Select};
 use super::plan::{Block, Expr, Plan, Source, UsedColumn};
 use super::source::{Kind, TransformFile};
 use super::walk::{Columns, Renumber};
@@ -66,6 +67,7 @@ pub fn bind_with_warnings(
         ]);
     }
     let mut findings = Vec::new();
+    binder.enter(&file.select);
     let joined = binder.from(&file.select).map_err(|finding| vec![finding])?;
     let filter = match &file.select.filter {
         Some(node) => binder.conjuncts(node, "WHERE").unwrap_or_else(|finding| {
@@ -116,7 +118,11 @@ struct Binder<'b> {
     /// The blocks around what is being bound, the innermost last.
     frames: RefCell<Vec<Frame>>,
     /// Subqueries by their place: an output's record and its json are one.
-    selects: RefCell<HashMap<(u32, u32), Rc<BoundSelect>>>,
+    selects: RefCell<HashMap<(u32, u32, u32), Rc<BoundSelect>>>,
+    /// What WITH has named, the innermost last.
+    ctes: RefCell<Vec<(String, Rc<Select>)>>,
+    /// Tells apart the times that one subquery of FROM is bound.
+    instance: Cell<u32>,
     warnings: RefCell<Vec<Diagnostic>>,
     /// Arrays whose missing ORDER BY was told.
     unordered: RefCell<Vec<(u32, u32)>>,
@@ -133,6 +139,8 @@ impl<'b> Binder<'b> {
             sources: RefCell::default(),
             frames: RefCell::default(),
             selects: RefCell::default(),
+            ctes: RefCell::default(),
+            instance: Cell::default(),
             warnings: RefCell::default(),
             unordered: RefCell::default(),
         }

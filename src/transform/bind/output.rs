@@ -34,6 +34,11 @@ impl Binder<'_> {
 
     /// `jsonb_build_object` (and `||` of several) at the place of an output is a record.
     pub(super) fn shape(&self, node: &Node) -> Bound<Shape> {
+        if let NodeKind::Column(names) = &node.kind
+            && let Some(shape) = self.derived_column(names)
+        {
+            return Ok(shape);
+        }
         let fields = self.fields(node)?;
         let case = self.record_or_null(node)?;
         let expr = self.expression(node)?;
@@ -86,7 +91,7 @@ impl Binder<'_> {
 }
 
 /// A column's own name, also behind a cast.
-fn own_name(node: &Node) -> Option<&Name> {
+pub(super) fn own_name(node: &Node) -> Option<&Name> {
     match &node.kind {
         NodeKind::Column(names) => names.last(),
         NodeKind::Cast { expr, .. } | NodeKind::Collate { expr, .. } => own_name(expr),

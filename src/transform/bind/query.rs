@@ -38,14 +38,16 @@ impl<'b> Binder<'b> {
     /// A subquery's SELECT, bound once however often the tree is walked. `equal_to` is the left side of IN: an equality
     /// with the output that may serve as a link.
     pub(super) fn select(&self, select: &Select, equal_to: Option<&Expr>) -> Bound<Rc<BoundSelect>> {
-        let place = (select.span.start, select.span.end);
+        let place = (self.instance.get(), select.span.start, select.span.end);
         if let Some(known) = self.selects.borrow().get(&place) {
             return Ok(Rc::clone(known));
         }
         let sources = self.sources.borrow().len();
+        let ctes = self.enter(select);
         self.push_frame();
         let bound = self.select_in_frame(select, equal_to);
         self.pop_frame();
+        self.ctes.borrow_mut().truncate(ctes);
         if bound.is_err() {
             // It may be bound in another way: nothing of this one stays.
             self.sources.borrow_mut().truncate(sources);
@@ -111,33 +113,65 @@ impl<'b> Binder<'b> {
         Ok(BoundSelect { block, items, calls, order, distinct, limit, single })
     }
 
+    /// WITH names hold within the SELECT. Gives how many there were before.
+    pub(super) fn enter(&self, select: &Select) -> usize {
+        let mut ctes = self.ctes.borrow_mut();
+        let before = ctes.len();
+        ctes.extend(select.with.iter().map(|c| (c.name.text.clone(), Rc::new(c.select.clone()))));
+        before
+    }
+
     /// FROM and its ON conditions; the sources are in the innermost frame afterwards.
     pub(super) fn from(&self, select: &Select) -> Bound<Vec<Joined>> {
-        let mut joined = vec![self.from_item(&select.from, false)?];
-        for join in &select.joins {
-            let mut item = self.from_item(&join.item, join.left)?;
-            let on = self.conjuncts(&join.on, "JOIN/ON")?;
-            if !join.left {
-                self.imply(&on);
+        let mut joined = self.from_items(select)?;
+        let conditions = self.with_frame(|f| std::mem::take(&mut f.conditions)).unwrap_or_default();
+        match joined.first_mut() {
+            Some(first) if !first.left => first.on.extend(conditions),
+            _ => {
+                return Err(self
+                    .error(codes::UNSUPPORTED, select.from.span, "this FROM begins with groups")
+                    .help("begin with a table"));
             }
-            item.on = on;
-            joined.push(item);
         }
         Ok(joined)
     }
 
-    fn from_item(&self, item: &FromItem, left: bool) -> Bound<Joined> {
+    fn from_items(&self, select: &Select) -> Bound<Vec<Joined>> {
+        let mut joined = self.from_item(&select.from, false, None)?;
+        for join in &select.joins {
+            joined.extend(self.from_item(&join.item, join.left, Some(&join.on))?);
+        }
+        Ok(joined)
+    }
+
+    fn from_item(&self, item: &FromItem, left: bool, on: Option<&Node>) -> Bound<Vec<Joined>> {
         let table: &TableRef = match &item.relation {
             Relation::Table(table) => table,
-            Relation::Select(_) => {
-                return Err(self
-                    .error(codes::UNSUPPORTED, item.span, "this subquery in FROM is not supported")
-                    .help("join its tables directly, or write it as a correlated subquery among the outputs"));
-            }
+            Relation::Select(select) => return self.derived(item, select, left, on),
         };
+        let cte = match table.schema {
+            None => self.ctes.borrow().iter().rposition(|(name, _)| *name == table.name.text),
+            Some(_) => None,
+        };
+        if let Some(place) = cte {
+            // It sees what stands before it in WITH.
+            let later = self.ctes.borrow_mut().split_off(place);
+            let select = Rc::clone(&later[0].1);
+            let item =
+                FromItem { alias: Some(item.alias.clone().unwrap_or_else(|| table.name.clone())), ..item.clone() };
+            let bound = self.derived(&item, &select, left, on);
+            let mut ctes = self.ctes.borrow_mut();
+            ctes.truncate(place);
+            ctes.extend(later);
+            return bound;
+        }
         let alias = item.alias.as_ref().unwrap_or(&table.name);
         let source = self.add_source(self.root(table)?, alias, left)?;
-        Ok(Joined { source, left, on: Vec::new(), span: item.span })
+        let on = on.map(|on| self.conjuncts(on, "JOIN/ON")).transpose()?.unwrap_or_default();
+        if !left {
+            self.imply(&on);
+        }
+        Ok(vec![Joined { source, left, on, span: item.span }])
     }
 
     /// A condition taken apart at AND. NULL and false are the same in it.
@@ -187,12 +221,13 @@ impl<'b> Binder<'b> {
             frames.iter().flat_map(|f| f.sources.iter().copied()).filter(|s| !own.contains(s)).collect()
         };
         let mut placed: Vec<u16> = outer.iter().chain(given).copied().collect();
-        let mut pending: Vec<Joined> = joined.into_iter().filter(|j| !given.contains(&j.source)).collect();
         let mut loose: Vec<Expr> = filter;
+        let mut pending = joined;
         // Conditions of inner joins may wait for sources; those of a LEFT JOIN belong to it.
         for j in pending.iter_mut().filter(|j| !j.left) {
             loose.append(&mut j.on);
         }
+        pending.retain(|j| !given.contains(&j.source));
         let mut steps = Vec::new();
         while !pending.is_empty() {
             let mut next = None;
@@ -272,7 +307,7 @@ impl<'b> Binder<'b> {
     }
 
     /// Beside an aggregate no column of the subquery's own tables stands alone.
-    fn only_aggregated(&self, items: &[Shape]) -> Bound<()> {
+    pub(super) fn only_aggregated(&self, items: &[Shape]) -> Bound<()> {
         let own = self.own_sources();
         for item in items {
             let mut alone = false;

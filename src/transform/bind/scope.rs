@@ -7,7 +7,7 @@ use crate::catalogue::{Column, Table, quote_ident};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::transform::nearest;
 use crate::transform::parse::ast::Name;
-use crate::transform::plan::{AggregateCall, Expr, ExprKind};
+use crate::transform::plan::{AggregateCall, Expr, ExprKind, Shape};
 
 /// A source of the plan while it is bound: its columns are all of the table's.
 pub(super) struct BoundSource<'b> {
@@ -20,15 +20,41 @@ pub(super) struct BoundSource<'b> {
     pub not_null: BTreeSet<u16>,
 }
 
+/// A subquery of FROM: what its columns stand for.
+pub(super) struct Derived {
+    pub alias: String,
+    pub columns: Vec<(String, Shape)>,
+}
+
 /// One block's names.
-#[derive(Default)]
 pub(super) struct Frame {
     /// Indexes of sources, in the order of FROM.
     pub sources: Vec<u16>,
+    /// Those of them that a subquery of FROM has brought: its alias alone names their columns.
+    pub unnamed: Vec<u16>,
+    pub derived: Vec<Derived>,
+    /// Conditions that subqueries of FROM have brought, as of WHERE.
+    pub conditions: Vec<Expr>,
+    /// Not while a subquery of FROM is bound that is not LATERAL.
+    pub visible: bool,
     /// Of a SELECT whose outputs are being bound: the aggregates met so far. None: they may not stand here.
     pub aggregates: Option<Vec<AggregateCall>>,
     /// Within an aggregate's arguments there is no other.
     pub in_aggregate: bool,
+}
+
+impl Default for Frame {
+    fn default() -> Frame {
+        Frame {
+            sources: Vec::new(),
+            unnamed: Vec::new(),
+            derived: Vec::new(),
+            conditions: Vec::new(),
+            visible: true,
+            aggregates: None,
+            in_aggregate: false,
+        }
+    }
 }
 
 const SYSTEM: &[&str] = &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
@@ -39,14 +65,61 @@ impl<'b> Binder<'b> {
         let mut frames = self.frames.borrow_mut();
         let mut sources = self.sources.borrow_mut();
         let frame = frames.last_mut().expect("a block is being bound");
-        if frame.sources.iter().any(|s| sources[usize::from(*s)].alias == alias.text) {
-            let message = format!("table name \"{}\" specified more than once", alias.text);
-            return Err(self.error(codes::AMBIGUOUS, alias.span, message).help("give each an alias of its own"));
+        if frame.has(&alias.text, &sources) {
+            return Err(self.twice(alias));
         }
         let index = sources.len() as u16;
         sources.push(BoundSource { table, alias: alias.text.clone(), left, not_null: BTreeSet::new() });
         frame.sources.push(index);
         Ok(index)
+    }
+
+    /// A subquery of FROM gets its name in the innermost block.
+    pub(super) fn add_derived(&self, derived: Derived, alias: &Name) -> Bound<()> {
+        let mut frames = self.frames.borrow_mut();
+        let frame = frames.last_mut().expect("a block is being bound");
+        if frame.has(&alias.text, &self.sources.borrow()) {
+            return Err(self.twice(alias));
+        }
+        frame.derived.push(derived);
+        Ok(())
+    }
+
+    fn twice(&self, alias: &Name) -> Diagnostic {
+        let message = format!("table name \"{}\" specified more than once", alias.text);
+        self.error(codes::AMBIGUOUS, alias.span, message).help("give each an alias of its own")
+    }
+
+    /// What a column of a subquery of FROM stands for; None where the name means a table's column, or nothing.
+    pub(super) fn derived_column(&self, names: &[Name]) -> Option<Shape> {
+        let (column, qualifier) = names.split_last()?;
+        let frames = self.frames.borrow();
+        let sources = self.sources.borrow();
+        for frame in frames.iter().rev().filter(|f| f.visible) {
+            let of = |d: &Derived| d.columns.iter().find(|(n, _)| *n == column.text).map(|(_, s)| s.clone());
+            match qualifier {
+                [] => {
+                    let found: Vec<Shape> = frame.derived.iter().filter_map(of).collect();
+                    let table = frame.named().any(|s| sources[usize::from(s)].has(&column.text));
+                    match (found.as_slice(), table) {
+                        ([shape], false) => return Some(shape.clone()),
+                        ([], false) => {}
+                        // A table's column, or ambiguous: both are told there.
+                        _ => return None,
+                    }
+                }
+                [alias] => {
+                    if let Some(derived) = frame.derived.iter().find(|d| d.alias == alias.text) {
+                        return of(derived);
+                    }
+                    if frame.named().any(|s| sources[usize::from(s)].alias == alias.text) {
+                        return None;
+                    }
+                }
+                _ => return None,
+            }
+        }
+        None
     }
 
     pub(super) fn push_frame(&self) {
@@ -72,13 +145,16 @@ impl<'b> Binder<'b> {
             [qualifier @ .., column] => (column, qualifier),
             [] => return Err(self.error(codes::UNKNOWN_COLUMN, span, "an empty name")),
         };
+        if let Some(shape) = self.derived_column(names) {
+            return Ok(Expr { span, ..shape.expr().clone() });
+        }
         let frames = self.frames.borrow();
         let sources = self.sources.borrow();
-        if frames.iter().all(|f| f.sources.is_empty()) {
+        if frames.iter().all(|f| f.sources.is_empty() && f.derived.is_empty()) {
             return Err(self.error(codes::UNKNOWN_COLUMN, span, "there is no table to take a column from"));
         }
-        for frame in frames.iter().rev() {
-            let of_frame = || frame.sources.iter().map(|s| (*s, &sources[usize::from(*s)]));
+        for frame in frames.iter().rev().filter(|f| f.visible) {
+            let of_frame = || frame.named().map(|s| (s, &sources[usize::from(s)]));
             if !qualifier.is_empty() {
                 let Some((index, source)) = of_frame().find(|(_, s)| qualifies(qualifier, s)) else { continue };
                 let Some(place) = source.table.columns.iter().position(|c| c.name == column.text) else {
@@ -89,7 +165,15 @@ impl<'b> Binder<'b> {
             let mut with = of_frame().filter_map(|(i, s)| {
                 s.table.columns.iter().position(|c| c.name == column.text).map(|place| (i, s, place))
             });
+            let derived = frame.derived.iter().find(|d| d.columns.iter().any(|(n, _)| *n == column.text));
             match (with.next(), with.next()) {
+                (Some((_, source, _)), None) if derived.is_some() => {
+                    let message = format!("column reference \"{}\" is ambiguous", column.text);
+                    let (a, b) = (&source.alias, derived.map_or("", |d| &d.alias));
+                    return Err(self
+                        .error(codes::AMBIGUOUS, span, message)
+                        .help(format!("write {a}.{0} or {b}.{0}", column.text)));
+                }
                 (Some((index, source, place)), None) => return self.found(index, source, place, span),
                 (Some((_, a, _)), Some((_, b, _))) => {
                     let message = format!("column reference \"{}\" is ambiguous", column.text);
@@ -104,7 +188,7 @@ impl<'b> Binder<'b> {
             }
         }
         let visible: Vec<&BoundSource<'_>> =
-            frames.iter().rev().flat_map(|f| f.sources.iter().map(|s| &sources[usize::from(*s)])).collect();
+            frames.iter().rev().flat_map(|f| f.named().map(|s| &sources[usize::from(s)])).collect();
         match (qualifier.first(), qualifier.last()) {
             (Some(first), Some(last)) => {
                 let span = Span { start: first.span.start, end: last.span.end };
@@ -159,6 +243,23 @@ impl<'b> Binder<'b> {
             _ => format!("column {} does not exist", quote_ident(&column.text)),
         };
         self.error(codes::UNKNOWN_COLUMN, span, message).help(help)
+    }
+}
+
+impl Frame {
+    /// Sources whose own names may be used.
+    fn named(&self) -> impl Iterator<Item = u16> {
+        self.sources.iter().copied().filter(|s| !self.unnamed.contains(s))
+    }
+
+    fn has(&self, alias: &str, sources: &[BoundSource<'_>]) -> bool {
+        self.named().any(|s| sources[usize::from(s)].alias == alias) || self.derived.iter().any(|d| d.alias == alias)
+    }
+}
+
+impl BoundSource<'_> {
+    fn has(&self, column: &str) -> bool {
+        self.table.columns.iter().any(|c| c.name == column)
     }
 }
 

@@ -321,7 +321,7 @@ fn cut<'a>(text: Cow<'a, str>, end: impl Fn(&str) -> usize) -> Cow<'a, str> {
 }
 
 /// Cut or padded to the modifier's number of characters.
-fn sized<'a>(call: &Call<'_>, text: Cow<'a, str>) -> Cow<'a, str> {
+pub(super) fn sized<'a>(call: &Call<'_>, text: Cow<'a, str>) -> Cow<'a, str> {
     let Ok(limit) = usize::try_from(call.typmod - 4) else { return text };
     let cut = cut(text, |t| t.char_indices().nth(limit).map_or(t.len(), |(at, _)| at));
     if call.returns.ty != Type::Bpchar {

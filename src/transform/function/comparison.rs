@@ -5,6 +5,7 @@
 use std::cmp::Ordering;
 
 use super::Arg::*;
+use super::array_search;
 use super::declare::*;
 use super::{Call, EvalError, Function};
 use crate::catalogue::{ColumnType, Type};
@@ -118,6 +119,7 @@ pub fn compare_as(ty: &Type, a: &Value<'_>, b: &Value<'_>) -> Result<Ordering, E
             }
         }
         (Type::Bpchar, Value::Text(a), Value::Text(b)) => Ok(a.trim_end_matches(' ').cmp(b.trim_end_matches(' '))),
+        (Type::Array(element), Value::Array(a), Value::Array(b)) => array_search::compare(element, a, b),
         (Type::Citext | Type::TimeTz | Type::Composite(_) | Type::Other(_) | Type::Json | Type::Jsonb, ..) => {
             Err(error("0A000", "values of this type are not compared here"))
         }

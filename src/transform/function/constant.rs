@@ -1,7 +1,7 @@
 //! Arguments that decide whether an answer is exact: patterns and zones. The binder asks, before a row is seen.
 
 use super::declare::error;
-use super::{Arg, EvalError, Function, Kind, datetime_zone, regex, text_format, to_char};
+use super::{Arg, EvalError, Function, Kind, datetime_zone, regex, text_encode, text_format, to_char, to_date};
 use crate::datum::Value;
 
 /// What stands against a call, by the arguments that are constant: such an argument must be one, and say what is computed.
@@ -24,6 +24,8 @@ pub fn objection(function: &Function, args: &[Option<&Value<'_>>]) -> Result<(),
         (Kind::Function, "timezone", [Arg::Text, _]) => check(0, &datetime_zone::check),
         (Kind::Function, "date_trunc", [_, _, _]) => check(2, &datetime_zone::check),
         (Kind::Function, "to_char", [of, _]) => check(1, &|pattern| to_char::check(*of, pattern)),
+        (Kind::Function, "to_date" | "to_timestamp", [Arg::Text, Arg::Text]) => check(1, &to_date::check),
+        (Kind::Function, "convert_to", _) => check(1, &text_encode::check),
         (Kind::Function, "format", _) => check(0, &text_format::check),
         (Kind::Operator, "~" | "!~" | "~*" | "!~*", [_, Arg::Text]) | (Kind::Function, "regexp_like", _) => patterns(),
         (Kind::Function, "regexp_count" | "regexp_substr" | "regexp_replace", _) => patterns(),

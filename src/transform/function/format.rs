@@ -14,10 +14,4 @@ pub static FUNCTIONS: &[Function] = &[
     volatile(refused("timeofday", &[], Text, NOW)),
     volatile(refused("random", &[], Float8, RANDOM)),
     volatile(refused("gen_random_uuid", &[], Arg::Uuid, RANDOM)),
-    refused(
-        "jsonb_strip_nulls",
-        &[Arg::Jsonb],
-        Arg::Jsonb,
-        "leave out the NULLs with CASE, or publish the column as it is",
-    ),
 ];

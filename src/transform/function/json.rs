@@ -160,11 +160,11 @@ fn element_text<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, E
     find_element(args).map(|(part, _)| as_text(part))
 }
 
-fn path<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, EvalError> {
+pub(super) fn path<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, EvalError> {
     find_path(args).map(|(part, binary)| as_json(part, binary))
 }
 
-fn path_text<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, EvalError> {
+pub(super) fn path_text<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, EvalError> {
     find_path(args).map(|(part, _)| as_text(part))
 }
 
@@ -210,7 +210,7 @@ fn same(args: &mut [Value<'_>]) -> Result<bool, EvalError> {
     Ok(left == right || without_scale(&left) == without_scale(&right))
 }
 
-fn without_scale(text: &str) -> String {
+pub(super) fn without_scale(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let (mut quoted, mut escaped, mut fraction) = (false, false, false);
     let close = |out: &mut String| {

@@ -6,6 +6,8 @@
 use std::fmt;
 
 pub mod arithmetic;
+pub mod array;
+pub mod array_search;
 pub mod case;
 pub mod cast;
 pub mod cast_json;
@@ -19,10 +21,14 @@ pub mod datetime_zone;
 mod declare;
 pub mod float;
 pub mod format;
+pub mod inet;
 pub mod json;
+pub mod json_change;
+pub mod json_contain;
 pub mod jsonb_build;
 pub mod like;
 pub mod math;
+pub mod nulls;
 pub mod regex;
 mod regex_pattern;
 pub mod signatures;
@@ -34,6 +40,7 @@ pub mod to_char;
 mod to_char_date;
 mod to_char_number;
 mod to_char_pattern;
+pub mod to_date;
 
 use crate::catalogue::{ColumnType, Type};
 use crate::datum::Value;

@@ -4,13 +4,14 @@ use std::borrow::Cow;
 
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 
-use super::Arg::{Bytea, Text};
+use super::Arg::{Bytea, Name, Text};
 use super::declare::*;
 use super::text::hex_into;
 use super::{Call, EvalError, Function};
 use crate::datum::Value;
 
 pub static FUNCTIONS: &[Function] = &[
+    stable(function("convert_to", &[Text, Name], Bytea, convert_to)),
     function("encode", &[Bytea, Text], Text, encode),
     function("decode", &[Text, Text], Bytea, decode),
     function("sha224", &[Bytea], Bytea, |_, args| digest::<Sha224>(args)),
@@ -25,6 +26,17 @@ const LINE: usize = 76;
 
 fn digest<'a, D: Digest>(args: &mut [Value<'a>]) -> Result<Value<'a>, EvalError> {
     Ok(Value::Bytea(Cow::Owned(D::digest(bytea(args, 0)?).to_vec())))
+}
+
+/// The bytes of a text in UTF-8, which is how it comes here, whatever the server stores.
+fn convert_to<'a>(_: &Call<'_>, args: &mut [Value<'a>]) -> Result<Value<'a>, EvalError> {
+    check(&text(args, 1)?)?;
+    Ok(Value::Bytea(Cow::Owned(text(args, 0)?.into_owned().into_bytes())))
+}
+
+pub(super) fn check(encoding: &str) -> Result<(), EvalError> {
+    let utf8 = ["utf8", "utf-8"].iter().any(|name| name.eq_ignore_ascii_case(encoding));
+    if utf8 { Ok(()) } else { Err(error("0A000", "other encodings than UTF8 are not converted; write 'UTF8'")) }
 }
 
 #[derive(Clone, Copy)]

@@ -3,7 +3,7 @@
 //! Source of truth: `formatting.c` of PostgreSQL, compared with the server over random patterns in
 //! `tests/real/function_to_char.rs`.
 
-use super::Arg::{Date, Float4, Float8, Int4, Int8, Interval as Span, Numeric as Num, Text, Timestamp, TimestampTz};
+use super::Arg::{Float4, Float8, Int4, Int8, Interval as Span, Numeric as Num, Text, Timestamp, TimestampTz};
 use super::declare::*;
 use super::math::numeric;
 use super::to_char_date::{self, Parts};
@@ -12,7 +12,7 @@ use super::{Call, EvalError, Function};
 use crate::catalogue::Type;
 use crate::datum::{Value, timestamp as timestamps};
 
-const PARSE: &str = "patterns are not read; write a cast (ISO forms are read), or a generated column of the table";
+const PARSE: &str = "patterns of numbers are not read; cast the text to numeric, or store the number";
 
 pub static FUNCTIONS: &[Function] = &[
     nullable(stable(function("to_char", &[Timestamp, Text], Text, of_timestamp))),
@@ -24,8 +24,6 @@ pub static FUNCTIONS: &[Function] = &[
     stable(function("to_char", &[Float8, Text], Text, of_float)),
     stable(function("to_char", &[Float4, Text], Text, of_float)),
     stable(refused("to_number", &[Text, Text], Num, PARSE)),
-    stable(refused("to_date", &[Text, Text], Date, PARSE)),
-    stable(refused("to_timestamp", &[Text, Text], TimestampTz, PARSE)),
 ];
 
 /// NULL for an infinity, and without a pattern.
