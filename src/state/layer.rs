@@ -76,7 +76,9 @@ impl Layer {
     }
 }
 
-pub(super) struct Range<'l>(Option<btree_map::Range<'l, Box<[u8]>, Option<Box<[u8]>>>>);
+type MapRange<'l> = btree_map::Range<'l, Box<[u8]>, Option<Box<[u8]>>>;
+
+pub(super) struct Range<'l>(Option<MapRange<'l>>);
 
 impl<'l> Iterator for Range<'l> {
     type Item = (&'l [u8], Option<&'l [u8]>);
