@@ -15,7 +15,7 @@ use crate::state::{SpaceId, State, image};
 use crate::transform::eval::NoLookup;
 
 use super::diff::{OnError, Stamp, Transform, push};
-use super::net::recycled;
+use super::store::recycled;
 use super::table::{Identity, Resolved};
 use super::{Engine, Mode, learn};
 

@@ -14,6 +14,9 @@ use super::index::{is_long, with_prefix};
 use super::source::{Access, LinkUse, SourceUse};
 use super::table::{Identity, Table};
 
+/// Takes the identities of rows, until it breaks.
+pub(super) type EachIdentity<'f> = dyn FnMut(&[u8]) -> Result<ControlFlow<()>, EngineError> + 'f;
+
 /// The rows of one transform's sources in one view of the state.
 pub struct Rows<'s> {
     state: &'s State,
@@ -60,12 +63,7 @@ impl<'s> Rows<'s> {
     }
 
     /// Calls with every identity that a link key leads to.
-    pub(super) fn identities(
-        &self,
-        access: &Access,
-        key: &[u8],
-        f: &mut dyn FnMut(&[u8]) -> Result<ControlFlow<()>, EngineError>,
-    ) -> Result<(), EngineError> {
+    pub(super) fn identities(&self, access: &Access, key: &[u8], f: &mut EachIdentity<'_>) -> Result<(), EngineError> {
         match access {
             Access::Identity(places) => {
                 let mut identity = self.buffer();

@@ -21,6 +21,7 @@ mod lookup;
 mod net;
 pub mod reconcile;
 pub mod source;
+mod store;
 mod table;
 mod touched;
 

@@ -44,6 +44,9 @@ pub struct Summary {
     pub held: u64,
 }
 
+/// A key of the state and its value.
+type Entry = (Box<[u8]>, Box<[u8]>);
+
 /// Rows taken from the state in one go; a step is committed at the latest after as many.
 const CHUNK_ROWS: usize = 4096;
 
@@ -68,7 +71,7 @@ pub fn upserts(
         state.put(h.space, h.key, None);
     }
     loop {
-        let mut rows: Vec<(Box<[u8]>, Box<[u8]>)> = Vec::with_capacity(CHUNK_ROWS);
+        let mut rows: Vec<Entry> = Vec::with_capacity(CHUNK_ROWS);
         state.scan(task.rows, &from, |key, image| {
             rows.push((key.into(), image.into()));
             if rows.len() == CHUNK_ROWS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -15,7 +15,10 @@ use crate::transform::function::Context;
 use crate::transform::{Block, Expr, ExprKind, Output, Plan, Shape, Source, UsedColumn};
 
 mod joins;
+mod model;
 mod plans;
+mod random;
+mod scene;
 mod wire;
 
 const TABLE: Oid = 1;

@@ -36,6 +36,8 @@ impl Touched {
     ) -> Result<(), EngineError> {
         self.roots.clear();
         self.up.resize_with(sources.len(), Keys::default);
+        // A transaction that failed may have left some.
+        self.up.iter_mut().for_each(Keys::clear);
         for view in [View::Before, View::After] {
             for (s, source) in sources.iter().enumerate() {
                 self.start(s, source, &tables[source.table], net, view)?;

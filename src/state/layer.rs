@@ -7,7 +7,7 @@ use std::ops::Bound;
 
 use super::SpaceId;
 
-type Map = BTreeMap<Box<[u8]>, Option<Box<[u8]>>>;
+pub(super) type Map = BTreeMap<Box<[u8]>, Option<Box<[u8]>>>;
 
 /// A key of a space and its value, or that it is gone.
 pub(super) type Entry<B> = (SpaceId, B, Option<B>);
@@ -55,8 +55,8 @@ impl Layer {
         spaces.into_iter().flat_map(|(s, m)| m.iter().map(move |(k, v)| (*s, k.as_ref(), v.as_deref())))
     }
 
-    pub fn into_entries(self) -> impl Iterator<Item = Entry<Box<[u8]>>> {
-        self.spaces.into_iter().flat_map(|(s, m)| m.into_iter().map(move |(k, v)| (s, k, v)))
+    pub fn into_spaces(self) -> impl Iterator<Item = (SpaceId, Map)> {
+        self.spaces.into_iter()
     }
 
     /// What is newer comes on top.
@@ -65,8 +65,10 @@ impl Layer {
             *self = newer;
             return;
         }
-        for (space, key, value) in newer.into_entries() {
-            self.put(space, key, value);
+        for (space, entries) in newer.spaces {
+            for (key, value) in entries {
+                self.put(space, key, value);
+            }
         }
     }
 
@@ -76,7 +78,9 @@ impl Layer {
     }
 }
 
-pub(super) struct Range<'l>(Option<btree_map::Range<'l, Box<[u8]>, Option<Box<[u8]>>>>);
+type MapRange<'l> = btree_map::Range<'l, Box<[u8]>, Option<Box<[u8]>>>;
+
+pub(super) struct Range<'l>(Option<MapRange<'l>>);
 
 impl<'l> Iterator for Range<'l> {
     type Item = (&'l [u8], Option<&'l [u8]>);

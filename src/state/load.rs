@@ -5,13 +5,16 @@ use std::collections::HashMap;
 use super::disk::{Batch, Disk};
 use super::{SpaceId, StateError, bag};
 
+/// How often an image came, and the image.
+type Counted = (u64, Box<[u8]>);
+
 /// Bulk writes, in batches of bounded size.
 pub struct Load<'s> {
     batch: Batch,
     bytes: usize,
     disk: &'s Disk,
     /// Images of bags that are not in a batch yet, each with how often it came: a batch must not name a key twice.
-    bags: HashMap<(SpaceId, Box<[u8]>), (u64, Box<[u8]>)>,
+    bags: HashMap<(SpaceId, Box<[u8]>), Counted>,
 }
 
 /// Large enough for an LSM to take in one go, small enough to stay in memory.

@@ -130,6 +130,11 @@ impl Meta {
         self.tables.iter().flat_map(TableState::spaces).chain(self.held.iter().map(|h| SpaceId(h.space))).collect()
     }
 
+    /// Whether entries of this space are only ever scanned.
+    pub(super) fn is_index(&self, space: SpaceId) -> bool {
+        self.tables.iter().any(|t| t.indexes.contains(&space.0))
+    }
+
     /// Forgets rows and position; numbers of spaces go on.
     pub(super) fn discard(&mut self, system_identifier: &str) {
         self.durable = 0;

@@ -142,9 +142,7 @@ impl State {
             }
         }
         batch.commit()?;
-        for (space, key, value) in layer.into_entries() {
-            self.cache.get_mut().insert(space, key, value);
-        }
+        self.remember(layer);
         Ok(())
     }
 
@@ -271,9 +269,7 @@ impl State {
         if let Some(f) = self.frozen.take() {
             debug_assert_eq!(f.lsn, lsn);
             if let Ok(layer) = Arc::try_unwrap(f.layer) {
-                for (space, key, value) in layer.into_entries() {
-                    self.cache.get_mut().insert(space, key, value);
-                }
+                self.remember(layer);
             } else {
                 // Somebody still reads the layer: nothing depends on the cache having it, but it must not be stale.
                 self.cache.get_mut().clear();
@@ -281,6 +277,16 @@ impl State {
         }
         crate::failpoints::hit("state_durable");
         Ok(Durable(lsn))
+    }
+
+    /// What is on disk now is likely to be read soon.
+    fn remember(&mut self, layer: Layer) {
+        let cache = self.cache.get_mut();
+        for (space, entries) in layer.into_spaces() {
+            if !self.meta.is_index(space) {
+                entries.into_iter().for_each(|(key, value)| cache.insert(space, key, value));
+            }
+        }
     }
 
     /// Writes rows past the layers: a load. Not synced; `update_meta` afterwards makes the whole of it count.

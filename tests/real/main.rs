@@ -33,6 +33,7 @@ mod function_to_char;
 mod gap;
 mod golden_entities;
 mod golden_recorder;
+mod joins;
 mod net_effect;
 mod process;
 mod random;

@@ -238,7 +238,7 @@ pub(super) fn statuses(project: &Project) -> Vec<TopicStatus> {
         transform: d.file.name.clone(),
         topic: if dead_letter { format!("{}.dead-letter", d.topic) } else { d.topic.clone() },
         dead_letter,
-        tables: d.plan.sources.iter().map(|s| s.table.to_string()).collect(),
+        tables: project.tables_of(d).into_iter().map(|t| project.tables[t].table.name.to_string()).collect(),
         ..TopicStatus::default()
     };
     let dead = project.definitions.iter().filter(|d| d.on_error == OnError::DeadLetter);

@@ -1,0 +1,206 @@
+//! Transforms over several tables, from the first load through kills and restarts: the topics are PostgreSQL's answers.
+//!
+//! Three tables: orders and customers by their keys, lines without any key (REPLICA IDENTITY FULL), so that they are stored
+//! as a bag. Every transform reads at least two of them.
+
+use std::time::Duration;
+
+use crate::crash::is_killed;
+use crate::oracle::{Oracle, View};
+use crate::support::*;
+
+struct Scene {
+    // In the order in which they end.
+    oracle: Oracle,
+    project: Project,
+    random: fastrand::Rng,
+    _database: Database,
+    next: i64,
+}
+
+const DOCUMENT: &str = "SELECT o.id, o.state, c.name AS customer, b.name AS boss,
+        (SELECT count(*) FROM line l WHERE l.order_id = o.id) AS lines,
+        (SELECT string_agg(l.sku, ',' ORDER BY l.sku) FROM line l WHERE l.order_id = o.id AND l.qty > 0) AS skus
+    FROM ord o LEFT JOIN customer c ON c.id = o.customer_id AND c.name IS NOT NULL LEFT JOIN customer b ON b.id = c.boss
+    WHERE o.state <> 'draft'";
+const DOCUMENT_AVSC: &str = r#"{"type": "record", "name": "Document", "namespace": "test", "fields": [
+    {"name": "id", "type": "long"}, {"name": "state", "type": "string"},
+    {"name": "customer", "type": ["null", "string"], "default": null}, {"name": "boss", "type": ["null", "string"], "default": null},
+    {"name": "lines", "type": ["null", "long"], "default": null}, {"name": "skus", "type": ["null", "string"], "default": null}]}"#;
+
+const CUSTOMER: &str = "SELECT c.id, c.name,
+        EXISTS (SELECT 1 FROM ord o WHERE o.customer_id = c.id AND o.state = 'paid') AS pays,
+        (SELECT sum(l.qty) FROM ord o JOIN line l ON l.order_id = o.id WHERE o.customer_id = c.id) AS pieces
+    FROM customer c";
+const CUSTOMER_AVSC: &str = r#"{"type": "record", "name": "Customer", "namespace": "test", "fields": [
+    {"name": "id", "type": "long"}, {"name": "name", "type": ["null", "string"], "default": null},
+    {"name": "pays", "type": ["null", "boolean"], "default": null}, {"name": "pieces", "type": ["null", "long"], "default": null}]}"#;
+
+/// Its key is not the root's identity.
+const CODE: &str = "SELECT o.code, c.name AS customer FROM ord o JOIN customer c ON c.id = o.customer_id";
+const CODE_AVSC: &str = r#"{"type": "record", "name": "Code", "namespace": "test", "fields": [
+    {"name": "code", "type": "string"}, {"name": "customer", "type": ["null", "string"], "default": null}]}"#;
+
+impl Scene {
+    fn new(name: &str, orders: i64, more: &str) -> Scene {
+        let database = fresh_database(&format!("joins_{name}"));
+        let sql = format!(
+            "CREATE TABLE customer (id bigint PRIMARY KEY, name text, boss bigint, hidden int);
+             CREATE TABLE ord (id bigint PRIMARY KEY, code text NOT NULL UNIQUE, customer_id bigint, state text NOT NULL, hidden int);
+             CREATE TABLE line (order_id bigint, sku text, qty int, hidden int);
+             ALTER TABLE line REPLICA IDENTITY FULL;
+             INSERT INTO customer SELECT i, 'customer ' || i, i - 1, 0 FROM generate_series(1, 20) i;
+             INSERT INTO ord SELECT i, 'code' || i, 1 + i % 2, 'paid', 0 FROM generate_series(1, {orders}) i;
+             INSERT INTO line SELECT i % 100, 'sku' || i % 3, i % 4, 0 FROM generate_series(1, 300) i"
+        );
+        database.client().batch_execute(&sql).expect("tables");
+        let project = Project::new(name, &database, more);
+        let mut views = Vec::new();
+        for (file, select, avsc, key) in [
+            ("document", DOCUMENT, DOCUMENT_AVSC, "id"),
+            ("customer", CUSTOMER, CUSTOMER_AVSC, "id"),
+            ("code", CODE, CODE_AVSC, "code"),
+        ] {
+            let topic = unique(file);
+            let header = format!("/* pgspine\ntopic = \"{topic}\"\nkey = [\"{key}\"]\n*/\n");
+            project.transform(file, &(header + select), avsc);
+            views.push(View { topic, select: select.into(), key: vec![key.into()] });
+        }
+        let seed = std::env::var("PGSPINE_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+        eprintln!("{name}: PGSPINE_SEED={seed}");
+        let oracle = Oracle::new(&database, views);
+        let random = fastrand::Rng::with_seed(seed);
+        Scene { oracle, project, random, _database: database, next: orders + 1 }
+    }
+
+    fn topics(&self) -> Vec<Vec<Record>> {
+        self.oracle.views.iter().map(|v| read_topic(&v.topic)).collect()
+    }
+
+    fn catch_up(&self) {
+        let mut process = self.project.spawn(&["run", "--until", "caught-up"], &[]);
+        let code = process.code(Duration::from_secs(120));
+        assert_eq!(code, 0, "{}", process.log());
+    }
+
+    fn work(&mut self, transactions: usize) {
+        for _ in 0..transactions {
+            let statements: Vec<String> = (0..self.random.usize(1..=4)).map(|_| self.statement()).collect();
+            self.oracle.commit(&statements.join("; "));
+        }
+    }
+
+    fn statement(&mut self) -> String {
+        let r = &mut self.random;
+        let (order, customer, sku) = (r.i64(1..self.next), r.i64(1..25), r.u8(0..4));
+        let state = ["draft", "paid", "sent"][r.usize(0..3)];
+        match r.u8(0..17) {
+            0 | 1 => {
+                self.next += 1;
+                let id = self.next - 1;
+                format!(
+                    "INSERT INTO ord VALUES ({id}, 'code{id}', {customer}, '{state}', 0); INSERT INTO line VALUES ({id}, 'new', 1, 0)"
+                )
+            }
+            2 => format!("UPDATE ord SET state = '{state}' WHERE id = {order}"),
+            3 => format!("UPDATE ord SET customer_id = {customer} WHERE id % 13 = {order} % 13"),
+            4 => format!("UPDATE ord SET customer_id = NULL WHERE id = {order}"),
+            5 => format!("DELETE FROM ord WHERE id = {order}"),
+            6 => format!(
+                "UPDATE ord SET code = 'swap' WHERE id = {order}; UPDATE ord SET code = 'code' || id WHERE id = {order}"
+            ),
+            7 => format!("UPDATE customer SET name = name || 'x' WHERE id = {customer}"),
+            8 => format!("UPDATE customer SET name = NULL WHERE id = {customer}"),
+            9 => format!("UPDATE customer SET boss = {} WHERE id = {customer}", r.i64(1..25)),
+            10 => format!(
+                "DELETE FROM customer WHERE id = {customer}; INSERT INTO customer VALUES ({customer}, 'again', {sku}, 0)"
+            ),
+            11 => format!(
+                "UPDATE customer SET hidden = hidden + 1; UPDATE line SET hidden = hidden + 1 WHERE sku = 'sku{sku}'"
+            ),
+            12 => format!("INSERT INTO line SELECT {order}, 'sku{sku}', {sku}, 0 FROM generate_series(1, 3)"),
+            13 => format!(
+                "UPDATE line SET order_id = {order} WHERE ctid IN (SELECT ctid FROM line WHERE sku = 'sku{sku}' LIMIT 2)"
+            ),
+            14 => format!("DELETE FROM line WHERE order_id = {order}"),
+            15 => format!("UPDATE line SET qty = qty + 1 WHERE order_id % 7 = {sku}"),
+            _ => format!(
+                "SAVEPOINT s; DELETE FROM customer; ROLLBACK TO s; UPDATE customer SET id = id + 100 WHERE id = {customer} AND NOT EXISTS (SELECT 1 FROM customer WHERE id = {customer} + 100)"
+            ),
+        }
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        let topics: Vec<String> = self.oracle.views.iter().map(|v| v.topic.clone()).collect();
+        crate::reconcile_scene::delete_topics(
+            &[topics, vec![format!("pgspine.{}.progress", self.project.name)]].concat(),
+        );
+    }
+}
+
+/// Everything as of every commit, over restarts and kills at whatever moment.
+#[test]
+fn random_transactions_with_kills() {
+    let mut s = Scene::new("joins_kills", 200, "");
+    s.catch_up();
+    for round in 0..6 {
+        let mut process = s.project.spawn(&["run"], &[]);
+        process.until_log("the take-over", Duration::from_secs(60), |log| log.contains("took over"));
+        s.work(25);
+        if round % 3 == 2 {
+            assert_eq!(process.stop(), 0, "{}", process.log());
+        } else {
+            process.kill9();
+        }
+    }
+    s.work(3);
+    s.oracle.commit("TRUNCATE line");
+    s.work(3);
+    s.oracle.commit("TRUNCATE customer, ord");
+    s.catch_up();
+    eprintln!("{:?}", s.oracle.verify());
+}
+
+/// The rows are loaded anew from the source, and give what the stream gave.
+#[test]
+fn a_lost_state_directory_is_rebuilt() {
+    let mut s = Scene::new("joins_lost", 100, "");
+    s.catch_up();
+    s.work(20);
+    s.catch_up();
+    let before: usize = s.topics().iter().map(Vec::len).sum();
+    std::fs::remove_dir_all(s.project.dir().join("state")).expect("the state directory");
+    s.catch_up();
+    assert_eq!(s.topics().iter().map(Vec::len).sum::<usize>(), before, "nothing differs");
+    s.work(10);
+    s.catch_up();
+    s.oracle.verify();
+}
+
+/// A look-up row on which thousands of roots hang goes out in parts; killed between two of them, nothing is written twice.
+#[test]
+fn a_hot_look_up_row_is_split_and_killed() {
+    let mut s = Scene::new("joins_hot", 4000, "[commit]\nsplit_records = 500\n");
+    s.catch_up();
+    let mut process = s.project.spawn(&["run"], &[("PGSPINE_FAILPOINT", "after_commit:4")]);
+    process.until_log("the take-over", Duration::from_secs(60), |log| log.contains("took over"));
+    s.oracle.commit("UPDATE customer SET name = 'hot' WHERE id = 1; DELETE FROM customer WHERE id = 2");
+    let killed = wait_for("the kill", Duration::from_secs(60), || process.ended());
+    assert!(is_killed(killed), "{}", process.log());
+    assert!(s.oracle.compare(&s.topics()).is_err(), "it is in Kafka only in part");
+    s.work(2);
+    s.catch_up();
+    eprintln!("{:?}", s.oracle.verify());
+}
+
+#[test]
+fn a_preview_joins_what_it_reads() {
+    let s = Scene::new("joins_preview", 5, "");
+    let out = s.project.output(&["preview", "document", "--limit", "10"]);
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    assert_eq!(text.lines().count(), 5, "{text}");
+    assert!(text.contains("\"customer\":\"customer 2\"") && text.contains("\"skus\":"), "{text}");
+}
