@@ -25,6 +25,8 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// A new project; drafts of transforms, contracts and tests from the database's tables
+    Init(Init),
     /// Everything that can be wrong, at once, each with its place, a code and the fix
     Check {
         /// Also ask PostgreSQL, Kafka and the registry
@@ -95,6 +97,28 @@ pub enum Command {
         #[arg(long, value_name = "D", default_value = "20s", value_parser = duration)]
         duration: Duration,
     },
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Init {
+    /// The bridge's name; the folder's without one
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Where the tables are; a URL with a password is not written down
+    #[arg(long, value_name = "URL")]
+    pub postgres: Option<String>,
+    /// Bootstrap servers
+    #[arg(long, value_name = "SERVERS")]
+    pub kafka: Option<String>,
+    /// The schema registry
+    #[arg(long, value_name = "URL")]
+    pub registry: Option<String>,
+    /// A table to draft a transform for, e.g. shop.orders; can be repeated
+    #[arg(long, value_name = "TABLE")]
+    pub from_table: Vec<String>,
+    /// With the rows that refer to it by a foreign key, as arrays of records
+    #[arg(long, requires = "from_table")]
+    pub nested: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -169,6 +193,9 @@ mod tests {
     fn commands_are_read() {
         let args = |line: &str| Args::try_parse_from(line.split_whitespace());
         for line in [
+            "pgspine init",
+            "pgspine init --postgres postgres://db/shop --kafka k:9092 --registry http://r:8081 --name shop",
+            "pgspine init --from-table shop.orders --from-table products --nested",
             "pgspine check",
             "pgspine check --live --json",
             "pgspine -c a/pgspine.toml setup --sql",
@@ -197,6 +224,7 @@ mod tests {
         for line in [
             "pgspine",
             "pgspine nonsense",
+            "pgspine init --nested",
             "pgspine check --lve",
             "pgspine preview",
             "pgspine run --until soon",
