@@ -138,6 +138,8 @@ fn make(args: &Args, wish: &Init, config: &Config, toml: Option<String>) -> Resu
     Ok(if output::has_errors(&notes) { Exit::Findings } else { Exit::Done })
 }
 
+type Bound = Result<(TransformFile, transform::Plan), Vec<Diagnostic>>;
+
 /// The files of one transform.
 fn draft(
     config: &Config,
@@ -170,7 +172,7 @@ fn draft(
     }
     let folder = &config.bridge.transforms;
     let sql_path = folder.join(format!("{name}.sql"));
-    let bind = |drafted: &Drafted| -> Result<(TransformFile, transform::Plan), Vec<Diagnostic>> {
+    let bind = |drafted: &Drafted| -> Bound {
         let file = source::parse_text(folder, &sql_path, drafted.text.clone())?;
         let plan = transform::bind(&file, &known)?;
         Ok((file, plan))
@@ -206,7 +208,7 @@ fn fits(
     root: &Table,
     key: &[String],
     topic: &str,
-    bind: &dyn Fn(&Drafted) -> Result<(TransformFile, transform::Plan), Vec<Diagnostic>>,
+    bind: &dyn Fn(&Drafted) -> Bound,
 ) -> Result<(), String> {
     if children.last().is_some_and(|c| select::key(c.table).is_none()) {
         return Err("it has no key to order its rows by".to_owned());

@@ -20,7 +20,7 @@ pub struct ForeignKey {
 
 /// Those that refer to `parent`, by the name of the referring table.
 pub fn foreign_keys(conn: &mut Connection, parent: Oid) -> Result<Vec<ForeignKey>, ReadError> {
-    let tables = oid_array([parent].into_iter());
+    let tables = oid_array(std::iter::once(parent));
     let mut out = Vec::new();
     for line in FOREIGN_KEYS.ask(conn, &[("tables", &tables)])?.lines() {
         out.push(ForeignKey {
