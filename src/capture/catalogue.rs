@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 mod case_map;
+mod foreign_keys;
 mod types;
 
 use super::Connection;
@@ -16,6 +17,7 @@ use crate::catalogue::{
     TableKind,
 };
 pub use case_map::case_map;
+pub use foreign_keys::{ForeignKey, foreign_keys};
 use types::{Types, collation};
 
 const SERVER: Question = question!("server");

@@ -25,6 +25,8 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// A new project; drafts of transforms, contracts and tests from the database's tables
+    Init(Init),
     /// Everything that can be wrong, at once, each with its place, a code and the fix
     Check {
         /// Also ask PostgreSQL, Kafka and the registry
@@ -101,6 +103,28 @@ pub enum Command {
 }
 
 #[derive(Debug, clap::Args)]
+pub struct Init {
+    /// The bridge's name; the folder's without one
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Where the tables are; a URL with a password is not written down
+    #[arg(long, value_name = "URL")]
+    pub postgres: Option<String>,
+    /// Bootstrap servers
+    #[arg(long, value_name = "SERVERS")]
+    pub kafka: Option<String>,
+    /// The schema registry
+    #[arg(long, value_name = "URL")]
+    pub registry: Option<String>,
+    /// A table to draft a transform for, e.g. shop.orders; can be repeated
+    #[arg(long, value_name = "TABLE")]
+    pub from_table: Vec<String>,
+    /// With the rows that refer to it by a foreign key, as arrays of records
+    #[arg(long, requires = "from_table")]
+    pub nested: bool,
+}
+
+#[derive(Debug, clap::Args)]
 pub struct Run {
     /// Ends with 0 once everything committed before the start ("caught-up") or up to an LSN is in Kafka
     #[arg(long, value_name = "caught-up|LSN")]
@@ -172,6 +196,9 @@ mod tests {
     fn commands_are_read() {
         let args = |line: &str| Args::try_parse_from(line.split_whitespace());
         for line in [
+            "pgspine init",
+            "pgspine init --postgres postgres://db/shop --kafka k:9092 --registry http://r:8081 --name shop",
+            "pgspine init --from-table shop.orders --from-table products --nested",
             "pgspine check",
             "pgspine check --live --json",
             "pgspine -c a/pgspine.toml setup --sql",
@@ -201,6 +228,7 @@ mod tests {
         for line in [
             "pgspine",
             "pgspine nonsense",
+            "pgspine init --nested",
             "pgspine check --lve",
             "pgspine preview",
             "pgspine run --until soon",

@@ -12,6 +12,10 @@ pub const SCHEMA_DIFFERS: Code = Code(3012);
 pub const NOT_CONFIRMED: Code = Code(3013);
 /// An option's value that the command cannot use.
 pub const OPTION: Code = Code(3014);
+/// A file that `init` would write is there already, or cannot be written.
+pub const FILE_EXISTS: Code = Code(3015);
+/// What `init` could not draft.
+pub const LEFT_OUT: Code = Code(3016);
 /// PostgreSQL gives an output another type than we do.
 pub const OTHER_TYPE: Code = Code(4080);
 /// PostgreSQL does not take the SELECT.

@@ -7,6 +7,7 @@ pub mod codes;
 mod demo;
 mod estimate;
 mod explain;
+mod init;
 mod live;
 pub mod logging;
 pub mod output;
@@ -64,6 +65,7 @@ pub fn main() -> ExitCode {
 
 fn dispatch(args: &Args, log: &logging::LogLevel) -> Exit {
     match &args.command {
+        Command::Init(wish) => init::init(args, wish),
         Command::Check { live } => check::check(args, *live),
         Command::Setup { sql } => setup::setup(args, *sql),
         Command::Run(options) => run::run(args, options, log),

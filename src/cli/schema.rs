@@ -1,6 +1,7 @@
 //! `schema pull`, `schema check`, `schema draft`.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use serde_json::json;
 
@@ -32,6 +33,15 @@ pub fn schema(args: &Args, command: &Schema) -> Exit {
 }
 
 fn pull(args: &Args, config: &Config) -> Result<Exit, Failure> {
+    let (path, catalogue, missing) = snapshot(config)?;
+    let names: Vec<String> = catalogue.tables.iter().map(|t| t.name.to_string()).collect();
+    let lead = format!("{} written: {}", path.display(), names.join(", "));
+    print_report(args, Some(&lead), &missing, json!({ "file": path.display().to_string(), "tables": names }));
+    Ok(if missing.is_empty() { Exit::Done } else { Exit::Findings })
+}
+
+/// Writes `schema.sql`: where it is, what it holds, and what the transforms name beyond it.
+pub(super) fn snapshot(config: &Config) -> Result<(PathBuf, Catalogue, Vec<Diagnostic>), Failure> {
     let files = project::files(config).map_err(Failure::Findings)?;
     let tables = tables::from_database(config, &mut tables::database(config)?, &files)?;
     let missing = missing(&files, &tables.catalogue);
@@ -44,10 +54,7 @@ fn pull(args: &Args, config: &Config) -> Result<Exit, Failure> {
         let message = format!("{} cannot be written: {e}", path.display());
         return Err(Failure::Findings(vec![Diagnostic::error(codes::SCHEMA_FILE, message)]));
     }
-    let names: Vec<String> = tables.catalogue.tables.iter().map(|t| t.name.to_string()).collect();
-    let lead = format!("{} written: {}", path.display(), names.join(", "));
-    print_report(args, Some(&lead), &missing, json!({ "file": path.display().to_string(), "tables": names }));
-    Ok(if missing.is_empty() { Exit::Done } else { Exit::Findings })
+    Ok((path, tables.catalogue, missing))
 }
 
 /// Tables that the transforms name and the database does not have: the binder says where.

@@ -61,6 +61,15 @@ impl Config {
         }
     }
 
+    /// What a file at `path` with this text would be.
+    pub fn from_text(
+        path: &Path,
+        text: String,
+        variables: BTreeMap<String, String>,
+    ) -> Result<Config, Vec<Diagnostic>> {
+        read::read(path, text, variables)
+    }
+
     /// The settings of one topic: ours for its kind, then `[topics.…]`, then `[topic."…"] config`.
     /// What the transform's header says about the meaning goes between the second and the third.
     pub fn topic_override(&self, topic: &str) -> Option<&TopicOverride> {

@@ -197,7 +197,7 @@ fn pascal(name: &str) -> String {
 }
 
 /// A part of a namespace: what Avro takes for a name.
-fn plain(part: &str) -> String {
+pub(crate) fn plain(part: &str) -> String {
     let name: String = part.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     if name.starts_with(|c: char| c.is_ascii_digit()) { format!("_{name}") } else { name }
 }

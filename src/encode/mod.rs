@@ -15,7 +15,7 @@ mod decimal;
 mod default;
 pub mod draft;
 mod eval;
-mod fit;
+pub(crate) mod fit;
 mod hstore;
 mod json;
 mod key;

@@ -11,6 +11,7 @@ mod capture_catalogue;
 mod capture_server;
 mod capture_stream;
 mod cli;
+mod cli_init;
 mod codes;
 mod crash;
 mod crash_kills;

@@ -10,7 +10,7 @@ use crate::transform::codes;
 
 impl Parser<'_> {
     /// `table [[AS] alias]`, `[LATERAL] (SELECT …) [AS] alias`
-    pub(super) fn from_item(&mut self) -> Result<FromItem, ParseError> {
+    pub(super) fn relation(&mut self) -> Result<FromItem, ParseError> {
         let start = self.span();
         let lateral = self.eat_word("lateral");
         if self.is_mark(0, '(') {
@@ -38,7 +38,7 @@ impl Parser<'_> {
             return self.unsupported(self.since(start), "a table name of three parts is", "write schema.table");
         }
         let span = self.since(start);
-        let alias = self.from_alias()?;
+        let alias = self.relation_alias()?;
         if self.is_word(0, "tablesample") {
             return self.unsupported(self.span(), "TABLESAMPLE is", "write a WHERE");
         }
@@ -51,14 +51,14 @@ impl Parser<'_> {
         }
         let select = self.parenthesised_select(Place::Subquery)?;
         let span = self.since(start);
-        let alias = self.from_alias()?;
+        let alias = self.relation_alias()?;
         if alias.is_none() {
             return self.unexpected("a subquery in FROM must have an alias: (SELECT …) AS name");
         }
         Ok(FromItem { relation: Relation::Select(Box::new(select)), alias, lateral, span })
     }
 
-    fn from_alias(&mut self) -> Result<Option<Name>, ParseError> {
+    fn relation_alias(&mut self) -> Result<Option<Name>, ParseError> {
         let at = self.span();
         let alias = if self.eat_word("as") {
             Some(self.alias(at)?)
@@ -132,7 +132,7 @@ impl Parser<'_> {
                 _ => return Ok(joins),
             };
             self.expect_word("join")?;
-            let item = self.from_item()?;
+            let item = self.relation()?;
             if self.is_word(0, "using") {
                 let column = match (self.ahead(1), self.ahead(2)) {
                     (Token::Mark('('), Token::Word { name, .. }) => name.clone(),

@@ -56,6 +56,11 @@ pub fn expression(text: &str) -> Result<ast::Node, ParseError> {
     Ok(node)
 }
 
+/// Whether a word in lower case may stand for a table without quotes.
+pub fn may_be_alias(word: &str) -> bool {
+    keyword::may_be_column(word)
+}
+
 struct Parser<'a> {
     text: &'a str,
     tokens: Vec<Lexed>,

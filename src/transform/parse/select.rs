@@ -64,7 +64,7 @@ impl Parser<'_> {
         if !self.eat_word("from") {
             return self.no_from(place);
         }
-        let from = self.from_item()?;
+        let from = self.relation()?;
         let joins = self.joins()?;
         let filter = if self.eat_word("where") { Some(self.expr()?) } else { None };
         let group_by = self.group_by(&items)?;
