@@ -9,6 +9,7 @@ mod bridge;
 mod canon;
 mod compare;
 mod expression;
+mod joins;
 mod kinds;
 mod mend;
 mod oracle;
