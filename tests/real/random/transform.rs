@@ -114,8 +114,10 @@ pub fn random(rng: &mut Rng, schema: &Schema, topic: &str, number: usize) -> Tra
     e.rng.shuffle(&mut outputs);
     let filter = (e.rng.u32(..3) == 0).then(|| {
         let depth = e.rng.u32(1..4);
+        // PostgreSQL may test a condition before it joins: one that fails would fail for rows that join nothing, too.
+        e.risky &= joins.is_empty();
         match e.rng.u32(..3) {
-            0 if dead_letter => fails(&mut e, 5).map_or("true".into(), |f| format!("({f} <> 50)")),
+            0 if dead_letter && joins.is_empty() => fails(&mut e, 5).map_or("true".into(), |f| format!("({f} <> 50)")),
             _ => e.of(Want::Bool, depth),
         }
     });

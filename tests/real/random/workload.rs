@@ -40,6 +40,10 @@ impl<'a> Workload<'a> {
             self.step();
         }
         let end = if self.rng.u32(..25) == 0 { "ROLLBACK" } else { "COMMIT" };
+        self.commit(end)
+    }
+
+    fn commit(&mut self, end: &str) -> Option<Done> {
         let xid = self.ask("SELECT pg_current_xact_id_if_assigned()::text").first().and_then(|r| r[0].clone());
         let xid = xid.map(|x| x.parse::<u64>().expect("a number") as u32);
         if !self.run(end) {
@@ -47,6 +51,27 @@ impl<'a> Workload<'a> {
             return None;
         }
         (end == "COMMIT").then(|| Done { statements: std::mem::take(&mut self.statements), xid })
+    }
+
+    /// Rows in every table, as far as their references allow.
+    pub fn fill(&mut self) -> Option<Done> {
+        self.run("BEGIN");
+        let schema = self.schema;
+        for _ in 0..2 {
+            for t in &schema.tables {
+                for _ in 0..self.rng.usize(2..6) {
+                    self.run("SAVEPOINT fill");
+                    let worked = match self.rng.u32(..3) {
+                        0 => self.family(t),
+                        _ => self.insert(t),
+                    };
+                    if !worked || schema.deferred && !self.run("SET CONSTRAINTS ALL IMMEDIATE") {
+                        self.run("ROLLBACK TO fill");
+                    }
+                }
+            }
+        }
+        self.commit("COMMIT")
     }
 
     fn run(&mut self, sql: &str) -> bool {
