@@ -53,6 +53,9 @@ use workload::{Done, Workload};
 #[derive(Default, Debug)]
 struct Counts {
     transforms: u32,
+    /// Those over several tables, and those with a typed list.
+    joined: u32,
+    lists: u32,
     refused: u32,
     reasons: BTreeMap<String, u32>,
     transactions: u32,
@@ -136,7 +139,16 @@ struct Expected {
 }
 
 static T: std::sync::Mutex<Vec<(&str, Duration)>> = std::sync::Mutex::new(Vec::new());
-fn timed<R>(n: &'static str, f: impl FnOnce() -> R) -> R { let t = Instant::now(); let r = f(); let mut m = T.lock().unwrap(); match m.iter_mut().find(|x| x.0 == n) { Some(x) => x.1 += t.elapsed(), None => m.push((n, t.elapsed())) }; r }
+fn timed<R>(n: &'static str, f: impl FnOnce() -> R) -> R {
+    let t = Instant::now();
+    let r = f();
+    let mut m = T.lock().unwrap();
+    match m.iter_mut().find(|x| x.0 == n) {
+        Some(x) => x.1 += t.elapsed(),
+        None => m.push((n, t.elapsed())),
+    };
+    r
+}
 fn case(seed: u64, source: &mut Source, counts: &mut Counts, report: &mut String) -> Result<(), String> {
     let rng = &mut Rng::with_seed(seed);
     let name = format!("s{seed}");
@@ -163,7 +175,8 @@ fn within(
     report: &mut String,
 ) -> Result<(), String> {
     let dir = tempfile::tempdir().expect("a folder");
-    let (project, mut subjects) = timed("project", || project(rng, schema, source, counts, report, dir.path(), &schema.name))?;
+    let (project, mut subjects) =
+        timed("project", || project(rng, schema, source, counts, report, dir.path(), &schema.name))?;
     if subjects.is_empty() {
         return Ok(());
     }
@@ -181,7 +194,8 @@ fn within(
         let mut expected = Vec::new();
         for n in 0..rng.usize(1..12) {
             let mut workload = Workload::new(rng, &mut source.client, schema);
-            let done = timed("work", || if filled && round + n == 0 { workload.fill() } else { workload.transaction() });
+            let done =
+                timed("work", || if filled && round + n == 0 { workload.fill() } else { workload.transaction() });
             let Some(done) = done else { continue };
             counts.transactions += 1;
             let answers = timed("ask", || subjects.iter().map(|s| s.query.ask(&mut source.client)).collect());

@@ -245,7 +245,9 @@ impl<'a> Expressions<'a> {
             (Want::Big, 1) => format!("count(DISTINCT {})", own(&|k| k.join_class().is_some())?),
             (Want::Big, 2) => format!("count({})", own(&|_| true)?),
             (Want::Big, _) => format!("sum({})", own(&|k| matches!(k, Kind::Int2 | Kind::Int4))?),
-            (Want::Num, 0) => format!("sum({})", own(&|k| matches!(k, Kind::Int8 | Kind::Numeric | Kind::NumericP(..)))?),
+            (Want::Num, 0) => {
+                format!("sum({})", own(&|k| matches!(k, Kind::Int8 | Kind::Numeric | Kind::NumericP(..)))?)
+            }
             (Want::Num, 1) => format!("avg({})", own(&|k| k.join_class() == Some(0))?),
             (Want::Num, _) => {
                 let c = own(&|k| matches!(k, Kind::NumericP(..)))?;

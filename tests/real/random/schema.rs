@@ -92,7 +92,8 @@ fn refer(rng: &mut Rng, tables: &mut [Table], from: usize, to: usize, deferred: 
     };
     let own = names(&tables[from], &mut columns.iter().map(|c| c.0));
     let theirs = names(&tables[to], &mut columns.iter().map(|c| c.1));
-    let then = ["", " ON DELETE CASCADE", " ON DELETE SET NULL", " ON UPDATE CASCADE ON DELETE CASCADE", " ON UPDATE CASCADE"];
+    let then =
+        ["", " ON DELETE CASCADE", " ON DELETE SET NULL", " ON UPDATE CASCADE ON DELETE CASCADE", " ON UPDATE CASCADE"];
     let late = rng.bool();
     let sql = constraint.then(|| {
         *deferred |= late;

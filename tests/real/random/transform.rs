@@ -22,11 +22,20 @@ pub enum Made {
     /// A column whose objects have the known shape.
     Shape(String),
     /// `ARRAY(SELECT item FROM … ORDER BY …)`
-    List { item: Box<Made>, tail: String },
+    List {
+        item: Box<Made>,
+        tail: String,
+    },
     /// `(SELECT item FROM …)` of a record.
-    One { item: Box<Made>, tail: String },
+    One {
+        item: Box<Made>,
+        tail: String,
+    },
     /// `CASE WHEN … THEN item END` of a record.
-    Case { when: String, item: Box<Made> },
+    Case {
+        when: String,
+        item: Box<Made>,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -134,7 +143,19 @@ pub fn random(rng: &mut Rng, schema: &Schema, topic: &str, number: usize) -> Tra
         header += "on_error = \"dead_letter\"\n";
     }
     let joins = joins.join("\n");
-    Transform { name: format!("x/t{number}"), topic, table, outputs, key, dead_letter, from, alias, joins, filter, header }
+    Transform {
+        name: format!("x/t{number}"),
+        topic,
+        table,
+        outputs,
+        key,
+        dead_letter,
+        from,
+        alias,
+        joins,
+        filter,
+        header,
+    }
 }
 
 fn value(e: &mut Expressions<'_>, depth: u32) -> Made {
@@ -286,9 +307,10 @@ impl Contracts<'_> {
                     None => (list, false),
                 }
             }
-            (Made::One { item, .. } | Made::Case { item, .. }, Shape::One { item: planned, .. } | Shape::Case { item: planned, .. })
-                if self.rng.u32(..5) > 0 =>
-            {
+            (
+                Made::One { item, .. } | Made::Case { item, .. },
+                Shape::One { item: planned, .. } | Shape::Case { item: planned, .. },
+            ) if self.rng.u32(..5) > 0 => {
                 let (Made::Record(fields), Shape::Record { fields: planned, .. }) = (&**item, &**planned) else {
                     panic!("{item:?} is planned as {planned:?}");
                 };

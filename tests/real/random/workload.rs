@@ -170,7 +170,8 @@ impl<'a> Workload<'a> {
         if c.in_key {
             return c.kind.key_literal(self.rng);
         }
-        let refers = t.refers.iter().find_map(|r| r.columns.iter().find(|(own, _)| *own == i).map(|(_, key)| (r, *key)));
+        let refers =
+            t.refers.iter().find_map(|r| r.columns.iter().find(|(own, _)| *own == i).map(|(_, key)| (r, *key)));
         if let Some((r, key)) = refers {
             let to = &self.schema.tables[r.table];
             // One row for all columns of the key: the salt is that of the statement.
