@@ -33,7 +33,9 @@ impl<'a> Expressions<'a> {
     /// A table that hangs on something in scope; `one`: by a whole key.
     pub fn partner(&mut self, one: bool) -> Option<Partner<'a>> {
         let schema = self.schema;
-        let mut found: Vec<(usize, Vec<(usize, (usize, usize))>)> = Vec::new();
+        /// A column of the partner, and the source and column that it equals.
+        type Equal = (usize, (usize, usize));
+        let mut found: Vec<(usize, Vec<Equal>)> = Vec::new();
         let index = |t: &Table| schema.tables.iter().position(|o| o.name == t.name);
         for (s, v) in self.scope.iter().enumerate() {
             for r in &v.table.refers {
