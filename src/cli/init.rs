@@ -193,7 +193,9 @@ fn draft(
     match sample::test(sql, &name, &root, &drafted) {
         Some(text) => files.push(File { path: sql_path.with_extension("test.sql"), text }),
         None => {
-            let message = format!("no test is drafted for {name}: no row could be made up that the table takes");
+            let message = format!(
+                "no test is drafted for {name}: no row that the table takes, with a key of integers or text, could be made up"
+            );
             notes.push(Diagnostic::warning(codes::LEFT_OUT, message).help("docs/testing.md has the form"));
         }
     }

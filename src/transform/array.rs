@@ -1,10 +1,11 @@
-//! `ANY` and `ALL` over an array, and an array's elements by their subscripts.
+//! `ANY` and `ALL` over an array, an array's elements by their subscripts, and all of them by a cast.
 //!
 //! Source of truth: `ExecEvalScalarArrayOp` and `array_get_element` of PostgreSQL.
 
 use std::borrow::Cow;
 
 use super::eval::{Scope, invoke, malformed};
+use super::function::array::mapped;
 use super::function::{EvalError, Function};
 use super::plan::Expr;
 use crate::catalogue::{ColumnType, Type};
@@ -53,6 +54,20 @@ pub(super) fn any_all(
         }
     }
     Ok(answer)
+}
+
+/// `ArrayCoerceExpr`: each element by a cast.
+pub(super) fn cast<'a>(
+    array: &Expr,
+    cast: &'static Function,
+    returns: &ColumnType,
+    scope: &Scope<'_>,
+) -> Result<Value<'a>, EvalError> {
+    let Some((text, from)) = evaluated(array, scope)? else { return Ok(Value::Null) };
+    let Type::Array(to) = &returns.ty else { return Err(malformed("an array is cast to no array")) };
+    let to = ColumnType::plain((**to).clone());
+    let arg_types = [from.clone()];
+    mapped(&text, &from, &to, |value| invoke(cast, &arg_types, &to, &mut [value], scope))
 }
 
 /// NULL where a subscript is NULL or out of range, or where there are more or fewer of them than dimensions.

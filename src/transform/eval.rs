@@ -101,6 +101,7 @@ impl Expr {
             ExprKind::AnyAll { expr, array, operator, all } => {
                 truth_value(array::any_all(expr, array, operator, *all, scope)?)
             }
+            ExprKind::ArrayCast { array, cast } => array::cast(array, cast, &self.ty, scope)?,
             ExprKind::Subscript { array, indexes } => array::subscript(array, indexes, scope)?,
             ExprKind::Case { branches, otherwise } => {
                 for (when, then) in branches {

@@ -197,6 +197,11 @@ pub enum ExprKind {
         operator: &'static Function,
         all: bool,
     },
+    /// An array whose elements go to another type, each by the cast.
+    ArrayCast {
+        array: Box<Expr>,
+        cast: &'static Function,
+    },
     /// `array[1]`, `array[1][2]`: an element; NULL where there is none. Nullable always.
     Subscript {
         array: Box<Expr>,

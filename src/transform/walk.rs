@@ -120,6 +120,7 @@ macro_rules! walks {
                         expr.$visit(v);
                         array.$visit(v);
                     }
+                    ExprKind::ArrayCast { array, .. } => array.$visit(v),
                     ExprKind::Subscript { array, indexes } => {
                         array.$visit(v);
                         indexes.$iter().for_each(|e| e.$visit(v));

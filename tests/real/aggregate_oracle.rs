@@ -154,10 +154,10 @@ impl Oracle {
         list
     }
 
-    fn done(self) {
+    fn done(self, least: usize) {
         let shown = self.wrong[..self.wrong.len().min(12)].join("\n");
         assert!(self.wrong.is_empty(), "{} of {} differ\n{shown}", self.wrong.len(), self.compared);
-        assert!(self.compared > GROUPS / 2);
+        assert!(self.compared >= least, "only {} groups were compared", self.compared);
         println!("{} groups", self.compared);
     }
 }
@@ -270,7 +270,7 @@ fn every_aggregate_answers_as_postgres() {
             oracle.check(found.name, &types);
         }
     }
-    oracle.done();
+    oracle.done(10_000);
 }
 
 #[test]
@@ -290,7 +290,7 @@ fn aggregates_of_any_type_answer_as_postgres() {
             oracle.check(name, &[ty]);
         }
     }
-    oracle.done();
+    oracle.done(10_000);
 }
 
 /// What is near the edges of the types comes by itself too seldom.
@@ -342,8 +342,7 @@ fn sums_at_the_edges_answer_as_postgres() {
     for name in ["sum", "avg", "min", "max"] {
         oracle.check_groups(name, &[Type::Interval], &intervals);
     }
-    oracle.compared += GROUPS;
-    oracle.done();
+    oracle.done(60);
 }
 
 /// Resolution has to see what PostgreSQL sees.

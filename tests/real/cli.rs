@@ -186,11 +186,16 @@ fn check_live_looks_at_all_three_and_changes_nothing() {
 #[test]
 fn our_types_are_those_of_the_server() {
     let bench = Bench::empty("cli_types", "");
+    bench.sql(
+        "CREATE DOMAIN shop.label AS text; CREATE DOMAIN shop.tag AS shop.label;
+         ALTER TABLE shop.item ADD label shop.label, ADD labels shop.tag[]",
+    );
     let select =
         "SELECT id, name || 'x' AS a, price * 2 AS b, price + 1 AS c, id + n AS d, kind, at, tags, j -> 'a' AS e,
         j ->> 'a' AS f, coalesce(note, name) AS g, 'x' AS h, CASE WHEN n > 1 THEN price END AS i, n / 2.0 AS k,
         length(name) AS l, at::date AS m, jsonb_build_object('p', price) AS o, upper(name)::varchar(3) AS p,
-        round(price, 1) AS q, date_trunc('day', at) AS r, n::numeric(5,1) AS s FROM shop.item";
+        round(price, 1) AS q, date_trunc('day', at) AS r, n::numeric(5,1) AS s, label,
+        labels, ARRAY(SELECT o.label FROM shop.item o WHERE o.id = item.id ORDER BY o.id) AS t FROM shop.item";
     bench.item(select, ITEM_AVSC);
     // The contract is drafted, fits, and the server agrees.
     let draft = bench.project.output(&["schema", "draft", "shop/item"]);

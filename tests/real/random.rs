@@ -9,6 +9,7 @@ mod bridge;
 mod canon;
 mod compare;
 mod expression;
+mod joins;
 mod kinds;
 mod mend;
 mod oracle;
@@ -52,6 +53,9 @@ use workload::{Done, Workload};
 #[derive(Default, Debug)]
 struct Counts {
     transforms: u32,
+    /// Those over several tables, and those with a typed list.
+    joined: u32,
+    lists: u32,
     refused: u32,
     reasons: BTreeMap<String, u32>,
     transactions: u32,
@@ -111,6 +115,7 @@ fn topics_are_what_postgresql_answers() {
     reasons.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
     reasons.truncate(12);
     eprintln!("{run} cases, {:?}: {counts:?}; refused {share:.1} %: {reasons:?}", begun.elapsed());
+    eprintln!("{:?}", T.lock().unwrap());
     drop(source.database);
     assert!(failures.is_empty(), "{} of {run} cases differ:\n{}", failures.len(), failures.join("\n"));
     assert!(share < 25.0, "the generator writes what is refused: {share:.1} %");
@@ -133,6 +138,17 @@ struct Expected {
     answers: Vec<Answer>,
 }
 
+static T: std::sync::Mutex<Vec<(&str, Duration)>> = std::sync::Mutex::new(Vec::new());
+fn timed<R>(n: &'static str, f: impl FnOnce() -> R) -> R {
+    let t = Instant::now();
+    let r = f();
+    let mut m = T.lock().unwrap();
+    match m.iter_mut().find(|x| x.0 == n) {
+        Some(x) => x.1 += t.elapsed(),
+        None => m.push((n, t.elapsed())),
+    };
+    r
+}
 fn case(seed: u64, source: &mut Source, counts: &mut Counts, report: &mut String) -> Result<(), String> {
     let rng = &mut Rng::with_seed(seed);
     let name = format!("s{seed}");
@@ -147,7 +163,7 @@ fn case(seed: u64, source: &mut Source, counts: &mut Counts, report: &mut String
     let result = within(rng, &schema, source, counts, report);
     let _ = source.client.batch_execute("ROLLBACK");
     let clean = format!("DROP PUBLICATION {name}; DROP SCHEMA {name} CASCADE; RESET search_path");
-    source.client.batch_execute(&clean).map_err(|e| e.to_string())?;
+    timed("drop", || source.client.batch_execute(&clean)).map_err(|e| e.to_string())?;
     result
 }
 
@@ -159,7 +175,8 @@ fn within(
     report: &mut String,
 ) -> Result<(), String> {
     let dir = tempfile::tempdir().expect("a folder");
-    let (project, mut subjects) = project(rng, schema, source, counts, report, dir.path(), &schema.name)?;
+    let (project, mut subjects) =
+        timed("project", || project(rng, schema, source, counts, report, dir.path(), &schema.name))?;
     if subjects.is_empty() {
         return Ok(());
     }
@@ -172,15 +189,19 @@ fn within(
     let mut bridge = Bridge::new(&project, &prints, &source.context, limits);
     source.advance();
     let mut history: Vec<Vec<Message>> = Vec::new();
-    for _ in 0..rng.usize(2..6) {
+    let filled = rng.u32(..4) > 0;
+    for round in 0..rng.usize(2..6) {
         let mut expected = Vec::new();
-        for _ in 0..rng.usize(1..12) {
-            let Some(done) = Workload::new(rng, &mut source.client, schema).transaction() else { continue };
+        for n in 0..rng.usize(1..12) {
+            let mut workload = Workload::new(rng, &mut source.client, schema);
+            let done =
+                timed("work", || if filled && round + n == 0 { workload.fill() } else { workload.transaction() });
+            let Some(done) = done else { continue };
             counts.transactions += 1;
-            let answers = subjects.iter().map(|s| s.query.ask(&mut source.client)).collect();
+            let answers = timed("ask", || subjects.iter().map(|s| s.query.ask(&mut source.client)).collect());
             expected.push(Expected { done, answers });
         }
-        let messages = source.changes(&schema.name);
+        let messages = timed("changes", || source.changes(&schema.name));
         if rng.u32(..3) == 0 && !history.is_empty() {
             // The state is gone: everything comes again, and Kafka has it already.
             counts.replays += 1;
@@ -204,7 +225,7 @@ fn within(
             }
         }
         bridge.reconnected();
-        let halted = compare(&mut bridge, &messages, expected, &mut subjects, counts, report)?;
+        let halted = timed("compare", || compare(&mut bridge, &messages, expected, &mut subjects, counts, report))?;
         if halted {
             return Ok(());
         }

@@ -27,6 +27,7 @@ fn connect() -> Client {
 fn columns() -> Vec<(&'static str, &'static str, ColumnType, &'static [&'static str])> {
     let plain = ColumnType::plain;
     let typed = |ty, typmod| ColumnType { typmod, ..ColumnType::plain(ty) };
+    let array = |element| Type::Array(Arc::new(element));
     let status = Type::Enum(Arc::new(EnumType {
         oid: 0,
         name: QualifiedName::new("public", "pgspine_status"),
@@ -50,7 +51,12 @@ fn columns() -> Vec<(&'static str, &'static str, ColumnType, &'static [&'static 
         ("iv", "interval", plain(Type::Interval), &["P1DT2H", "P1Y2M", "PT0S", "P-1M3D"]),
         ("u", "uuid", plain(Type::Uuid), &["6f2a7a2e-0f57-4c9d-8a0b-0d4f4f0a1b2c"]),
         ("j", "jsonb", plain(Type::Jsonb), &["{\"a\": 1, \"b\": [1, 2.50]}", "null", "[]", "\"x\""]),
-        ("s", "pgspine_status", plain(status), &["new", "paid", "sent"]),
+        ("s", "pgspine_status", plain(status.clone()), &["new", "paid", "sent"]),
+        ("ai", "int4[]", plain(array(Type::Int4)), &["{}", "{1,NULL,12}", "[0:1]={1,-7}", "{{1,2},{0,12}}"]),
+        ("an", "numeric[]", plain(array(Type::Numeric)), &["{1.10,0}", "{NULL}", "{-2.50,NaN,1}"]),
+        ("at", "text[]", plain(array(Type::Text)), &["{}", "{abc,NULL,\"\"}", "{\"NULL\",\"a,b\"}", "{12}"]),
+        ("av", "varchar[]", plain(array(Type::Varchar)), &["{abc,x}", "{true}"]),
+        ("sa", "pgspine_status[]", plain(array(status)), &["{new,sent}", "{NULL,paid}"]),
     ]
 }
 
@@ -87,7 +93,7 @@ fn expression(rng: &mut Rng, depth: u32) -> String {
         return leaf(rng);
     }
     let e = |rng: &mut Rng| expression(rng, depth - 1);
-    match rng.u32(..25) {
+    match rng.u32(..30) {
         0..=3 => format!("{} {} {}", e(rng), pick(rng, &["+", "-", "*", "/", "%"]), e(rng)),
         4 | 5 => format!("{} {} {}", e(rng), pick(rng, &["=", "<>", "<", "<=", ">", ">="]), e(rng)),
         6 => format!("{} || {}", e(rng), e(rng)),
@@ -155,7 +161,31 @@ fn expression(rng: &mut Rng, depth: u32) -> String {
             leaf(rng)
         ),
         20 => format!("({}) {} ({})", e(rng), pick(rng, &["LIKE", "NOT LIKE", "->", "->>", "^", "@>"]), leaf(rng)),
-        21 => format!("- ({})", e(rng)),
+        21 => {
+            let symbol = pick(rng, &["=", "=", "<>", "<", ">=", "LIKE"]);
+            format!("({}) {symbol} {} ({})", e(rng), pick(rng, &["ANY", "ALL"]), array(rng))
+        }
+        22 => format!("({})[{}]", array(rng), pick(rng, &["1", "2", "0", "i4", "i2", "2][1", "NULL", "n"])),
+        23 => format!("{} || {}", array(rng), if rng.bool() { array(rng) } else { leaf(rng) }),
+        24 => {
+            let name =
+                pick(rng, &["array_append", "array_remove", "array_position", "array_positions", "array_replace"]);
+            let third = if name == "array_replace" { format!(", {}", leaf(rng)) } else { String::new() };
+            format!("{name}({}, {}{third})", array(rng), leaf(rng))
+        }
+        25 => {
+            let symbol = pick(rng, &["=", "<>", "@>", "<@", "&&", "<", ">=", "IS DISTINCT FROM"]);
+            format!("({}) {symbol} ({})", array(rng), array(rng))
+        }
+        27 if rng.bool() => {
+            let name = pick(rng, &["cardinality", "array_ndims", "array_dims", "to_jsonb", "array_to_json"]);
+            format!("{name}({})", array(rng))
+        }
+        27 => {
+            let name = pick(rng, &["array_length", "array_upper", "array_to_string", "array_cat", "coalesce"]);
+            format!("{name}({}, {})", array(rng), if rng.bool() { leaf(rng) } else { array(rng) })
+        }
+        26 => format!("- ({})", e(rng)),
         _ => {
             let mut form = pick(rng, FORMS).to_owned();
             while form.contains("{}") {
@@ -199,6 +229,17 @@ const FORMS: &[&str] = &[
     "to_date({}, 'YYYY-MM-DD')",
     "extract(epoch from {})",
 ];
+
+fn array(rng: &mut Rng) -> String {
+    match rng.u32(..8) {
+        0..=3 => pick(rng, &["ai", "an", "at", "av", "sa"]).to_owned(),
+        4 => format!("ARRAY[{}, {}]", leaf(rng), leaf(rng)),
+        5 => format!("array_prepend({}, {})", leaf(rng), pick(rng, &["ai", "an", "at", "av", "sa"])),
+        6 => format!("string_to_array({}, {})", pick(rng, &["t", "v", "'a,b,,c'"]), leaf(rng)),
+        _ => pick(rng, &["'{1,2,NULL}'::int[]", "'{abc,NULL}'::text[]", "NULL::int[]", "'{1,2}'", "'{}'::numeric[]"])
+            .to_owned(),
+    }
+}
 
 fn leaf(rng: &mut Rng) -> String {
     match rng.u32(..10) {

@@ -115,7 +115,7 @@ fn compare(
         return Ok(());
     }
     for (output, theirs) in d.plan.outputs.iter().zip(described) {
-        let rows = sql.query(&format!("SELECT format_type({}, NULL) AS name", theirs.type_oid))?;
+        let rows = sql.query(&name_of(theirs.type_oid))?;
         let their_name = rows.single()?.text("name")?.to_owned();
         if let Some(ours) = differs(output, theirs, &their_name) {
             let message =
@@ -124,6 +124,16 @@ fn compare(
         }
     }
     Ok(())
+}
+
+/// The type's name; of an array of a domain the name of its base's array, as of a domain the server itself says the base.
+fn name_of(oid: u32) -> String {
+    format!(
+        "WITH RECURSIVE element(oid, n) AS (SELECT typelem, 0 FROM pg_type WHERE oid = {oid} AND typcategory = 'A' \
+         UNION ALL SELECT t.typbasetype, n + 1 FROM element e JOIN pg_type t ON t.oid = e.oid AND t.typtype = 'd') \
+         SELECT format_type(coalesce((SELECT t.typarray FROM element e JOIN pg_type t ON t.oid = e.oid WHERE n > 0 \
+         ORDER BY n DESC LIMIT 1), {oid}), NULL) AS name"
+    )
 }
 
 const REPORT: &str =

@@ -79,9 +79,10 @@ impl Binder<'_> {
             self.fold(arg)
         };
         let args = args.into_iter().enumerate().map(fit).collect::<Bound<Vec<_>>>()?;
+        self.has_json(&name.text, &args)?;
         let arg_types: Vec<_> = args.iter().map(|a| a.ty.clone()).collect();
         let mut returns = aggregate.returned(&arg_types);
-        if types::is_text(&returns.ty) {
+        if types::is_text(types::element(&returns.ty)) {
             returns.collation = self.merged_collation(&args, span)?;
         }
         let mut order = Vec::new();
@@ -123,6 +124,7 @@ impl Binder<'_> {
         if let (Some(symbol), Some(first)) = (aggregate.sort, args.first()) {
             let less = self.comparison(symbol, &first.ty.ty, &first.ty.ty, name.span)?;
             self.order_is_exact(symbol, less, std::slice::from_ref(first), name.span)?;
+            self.elements_are_exact(less, std::slice::from_ref(first), name.span)?;
         }
         if !order.is_empty() || (distinct && aggregate.ordered) {
             return Ok(());

@@ -95,11 +95,23 @@ impl Binder<'_> {
         if expr.ty.ty == Type::Unknown {
             return self.constant_of(expr, target);
         }
+        if let (ExprKind::Array(_), Type::Array(element)) = (&expr.kind, target) {
+            return self.convert_items(expr, element, target, context);
+        }
         let (from, to) = (types::name(&expr.ty.ty), types::name(target));
         if let (Type::Array(a), Type::Array(b)) = (&expr.ty.ty, target)
             && RELABEL.contains(&(types::name(a), types::name(b)))
         {
             return Ok(relabel(expr, target));
+        }
+        if let (Type::Array(a), Type::Array(b)) = (&expr.ty.ty, target)
+            && let Some(cast) = function::cast(a, b)
+            && (context == CastContext::Explicit || resolve::implicit_between(a, b))
+        {
+            self.usable(cast, span)?;
+            let ty = ColumnType { collation: expr.ty.collation.clone(), ..ColumnType::plain(target.clone()) };
+            let nullable = expr.nullable;
+            return Ok(Expr { kind: ExprKind::ArrayCast { array: Box::new(expr), cast }, ty, nullable, span });
         }
         let found = match (&expr.ty.ty, target) {
             (Type::Other(_), _) | (_, Type::Other(_)) => {
@@ -126,6 +138,18 @@ impl Binder<'_> {
                 Err(self.no_cast(&expr.ty.ty, target, span, why))
             }
         }
+    }
+
+    /// A written `ARRAY[…]` goes to another type element by element.
+    fn convert_items(&self, array: Expr, element: &Type, target: &Type, context: CastContext) -> Bound<Expr> {
+        let ty = ColumnType { collation: array.ty.collation.clone(), ..ColumnType::plain(target.clone()) };
+        let ExprKind::Array(items) = array.kind else { return Ok(Expr { ty, ..array }) };
+        let convert = |item: Expr| match item.ty.ty {
+            Type::Array(_) => self.convert(item, target, context),
+            _ => self.convert(item, element, context),
+        };
+        let items = items.into_iter().map(convert).collect::<Bound<Vec<_>>>()?;
+        Ok(Expr { kind: ExprKind::Array(items), ty, ..array })
     }
 
     fn no_cast(&self, from: &Type, to: &Type, span: Span, why: &str) -> Diagnostic {

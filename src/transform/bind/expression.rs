@@ -148,7 +148,7 @@ impl Binder<'_> {
             NodeKind::Array(items) => self.array(items, span),
             NodeKind::Row(_) => Err(self.no_row(span)),
             NodeKind::AnyAll { expr, symbol, all, array } => self.any_all(expr, symbol, *all, array, span),
-            NodeKind::Subscript { .. } => self.subscript(node, span),
+            NodeKind::Subscript { expr, index } => self.subscript(expr, index, span),
         }
     }
 
@@ -188,7 +188,11 @@ impl Binder<'_> {
         let args = self.fit(f, args)?;
         self.usable(f, at)?;
         self.order_is_exact(symbol, f, &args, span)?;
-        let ty = self.returned(f, &args);
+        self.elements_are_exact(f, &args, at)?;
+        let mut ty = self.returned(f, &args);
+        if types::is_text(types::element(&ty.ty)) {
+            ty.collation = self.merged_collation(&args, span)?;
+        }
         Ok(call(f, args, ty, span))
     }
 

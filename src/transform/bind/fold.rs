@@ -129,6 +129,12 @@ fn fold(expr: Expr) -> Result<Expr, Failed> {
             let any_all = with(ExprKind::AnyAll { expr, array, operator, all });
             if constants { done(any_all)? } else { any_all }
         }
+        ExprKind::ArrayCast { array, cast } => {
+            let array = boxed(*array)?;
+            let constants = is_constant(&array) && cast.volatility == Volatility::Immutable;
+            let array_cast = with(ExprKind::ArrayCast { array, cast });
+            if constants { done(array_cast)? } else { array_cast }
+        }
         ExprKind::Subscript { array, indexes } => {
             let (array, indexes) = (boxed(*array)?, all(indexes)?);
             let constants = is_constant(&array) && indexes.iter().all(is_constant);

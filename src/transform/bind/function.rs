@@ -82,25 +82,24 @@ impl Binder<'_> {
         let args = self.fit(f, args)?;
         self.case_is_exact(&name.text, &args, at)?;
         self.has_json(&name.text, &args)?;
+        self.elements_are_exact(f, &args, at)?;
         let mut ty = self.returned(f, &args);
-        ty.collation = if types::is_text(&ty.ty) { self.merged_collation(&args, span)? } else { None };
+        ty.collation = if types::is_text(types::element(&ty.ty)) { self.merged_collation(&args, span)? } else { None };
         Ok(call(f, args, ty, span))
     }
 
     /// What becomes json is written as PostgreSQL writes it: composites have a form that is not built here, and a type
     /// from outside may have a cast to json of its own, as hstore has.
-    fn has_json(&self, name: &str, args: &[Expr]) -> Bound<()> {
-        if !matches!(name, "to_json" | "to_jsonb")
+    pub(super) fn has_json(&self, name: &str, args: &[Expr]) -> Bound<()> {
+        if !matches!(name, "to_json" | "to_jsonb" | "array_to_json")
+            && !matches!(name, "json_agg" | "jsonb_agg" | "json_object_agg" | "jsonb_object_agg")
             && !name.starts_with("json_build_")
             && !name.starts_with("jsonb_build_")
         {
             return Ok(());
         }
         for arg in args {
-            let element = match &arg.ty.ty {
-                Type::Array(element) => element,
-                ty => ty,
-            };
+            let element = types::element(&arg.ty.ty);
             let help = match element {
                 Type::Composite(_) => {
                     "publish the column as an output of its own; the contract may have a record there"
@@ -138,6 +137,8 @@ impl Binder<'_> {
             (Arg::AnyArray, Type::Array(e)) => Some((**e).clone()),
             _ => None,
         });
+        let at = args.first().map_or(Span::default(), |a| a.span);
+        let compatible = self.compatible(f, &args, at)?;
         let fit = |(i, arg): (usize, Expr)| {
             let declared = resolve::declared(f, i);
             if let (Arg::AnyEnum, Some(domain), Type::Enum(base)) = (declared, &arg.ty.domain, &arg.ty.ty) {
@@ -147,6 +148,10 @@ impl Binder<'_> {
             }
             match (declared, types::concrete(declared)) {
                 (_, Some(ty)) => self.coerce_implicit(arg, &ty),
+                (Arg::Other("anycompatible" | "anycompatiblenonarray"), _) => self.coerce_implicit(arg, &compatible),
+                (Arg::Other("anycompatiblearray"), _) => {
+                    self.coerce_implicit(arg, &Type::Array(std::sync::Arc::new(compatible.clone())))
+                }
                 (Arg::AnyElement | Arg::AnyEnum, None) if arg.ty.ty == Type::Unknown => match &element {
                     Some(ty) => self.coerce_implicit(arg, ty),
                     None => Err(self.error(
@@ -157,7 +162,11 @@ impl Binder<'_> {
                 },
                 (Arg::AnyArray, None) if arg.ty.ty == Type::Unknown => match &element {
                     Some(ty) => self.coerce_implicit(arg, &Type::Array(std::sync::Arc::new(ty.clone()))),
-                    None => self.settle(arg),
+                    None => Err(self.error(
+                        codes::TYPE_MISMATCH,
+                        arg.span,
+                        "could not determine polymorphic type because input has type unknown",
+                    )),
                 },
                 _ => self.settle(arg),
             }
@@ -166,9 +175,13 @@ impl Binder<'_> {
     }
 
     pub(super) fn returned(&self, f: &Function, args: &[Expr]) -> ColumnType {
+        let compatible = |i: &usize| resolve::declared(f, *i) == Arg::Other("anycompatiblearray");
         let polymorphic =
             |i: &usize| matches!(resolve::declared(f, *i), Arg::AnyElement | Arg::AnyArray | Arg::AnyEnum);
         let ty = match f.returns {
+            Returns::Type(Arg::Other("anycompatiblearray")) => {
+                (0..args.len()).find(compatible).map(|i| args[i].ty.ty.clone())
+            }
             Returns::Type(arg) => types::concrete(arg),
             Returns::SameAsArgument => (0..args.len()).find(polymorphic).map(|i| args[i].ty.ty.clone()),
             Returns::ArrayOfArgument => args.first().map(|a| Type::Array(std::sync::Arc::new(a.ty.ty.clone()))),

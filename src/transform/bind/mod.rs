@@ -4,6 +4,7 @@
 //! manual's chapter 10 and `src/backend/parser` of PostgreSQL 15.
 
 mod aggregate;
+mod array;
 mod case;
 mod coerce;
 mod collation;

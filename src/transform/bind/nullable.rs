@@ -38,7 +38,7 @@ fn strict(expr: &Expr, out: &mut BTreeSet<(u16, u16)>) {
         ExprKind::Call { function, args, .. } if function.strict => args.iter().for_each(|a| strict(a, out)),
         ExprKind::Relabel(inner) | ExprKind::Not(inner) => strict(inner, out),
         ExprKind::In { expr, .. } => strict(expr, out),
-        ExprKind::AnyAll { array, .. } => strict(array, out),
+        ExprKind::AnyAll { array, .. } | ExprKind::ArrayCast { array, .. } => strict(array, out),
         ExprKind::Subscript { array, indexes } => {
             strict(array, out);
             indexes.iter().for_each(|i| strict(i, out));

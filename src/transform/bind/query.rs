@@ -123,7 +123,7 @@ impl<'b> Binder<'b> {
 
     /// FROM and its ON conditions; the sources are in the innermost frame afterwards.
     pub(super) fn from(&self, select: &Select) -> Bound<Vec<Joined>> {
-        let mut joined = self.from_items(select)?;
+        let mut joined = self.sources_of(select)?;
         let conditions = self.with_frame(|f| std::mem::take(&mut f.conditions)).unwrap_or_default();
         match joined.first_mut() {
             Some(first) if !first.left => first.on.extend(conditions),
@@ -136,15 +136,15 @@ impl<'b> Binder<'b> {
         Ok(joined)
     }
 
-    fn from_items(&self, select: &Select) -> Bound<Vec<Joined>> {
-        let mut joined = self.from_item(&select.from, false, None)?;
+    fn sources_of(&self, select: &Select) -> Bound<Vec<Joined>> {
+        let mut joined = self.source_of(&select.from, false, None)?;
         for join in &select.joins {
-            joined.extend(self.from_item(&join.item, join.left, Some(&join.on))?);
+            joined.extend(self.source_of(&join.item, join.left, Some(&join.on))?);
         }
         Ok(joined)
     }
 
-    fn from_item(&self, item: &FromItem, left: bool, on: Option<&Node>) -> Bound<Vec<Joined>> {
+    fn source_of(&self, item: &FromItem, left: bool, on: Option<&Node>) -> Bound<Vec<Joined>> {
         let table: &TableRef = match &item.relation {
             Relation::Table(table) => table,
             Relation::Select(select) => return self.derived(item, select, left, on),

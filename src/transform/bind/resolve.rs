@@ -93,7 +93,26 @@ fn polymorphic_agree<F: Overload>(f: &F, args: &[Type]) -> bool {
             _ => element = Some(ty),
         }
     }
-    true
+    compatible(f, args).is_ok()
+}
+
+/// The type that all `anycompatible` arguments, and the elements of all `anycompatiblearray` ones, go to by themselves.
+pub fn compatible<F: Overload>(f: &F, args: &[Type]) -> Result<Type, (Type, Type)> {
+    let given: Vec<&Type> = args
+        .iter()
+        .enumerate()
+        .filter_map(|(i, ty)| match (declared(f, i), ty) {
+            (_, Type::Unknown) => None,
+            (Arg::Other("anycompatible" | "anycompatiblenonarray"), ty) => Some(ty),
+            (Arg::Other("anycompatiblearray"), Type::Array(element)) => Some(&**element),
+            _ => None,
+        })
+        .collect();
+    let common = common_type(&given)?;
+    match given.into_iter().find(|ty| !implicit_between(ty, &common)) {
+        Some(other) => Err((other.clone(), common)),
+        None => Ok(common),
+    }
 }
 
 /// Whether a type goes to a declared one by itself.

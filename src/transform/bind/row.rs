@@ -1,10 +1,8 @@
 //! Comparisons of rows, column by column, and arrays of elements.
 
-use std::sync::Arc;
-
 use super::expression::logic;
 use super::query::array_of;
-use super::{Binder, Bound, codes, types};
+use super::{Binder, Bound, codes};
 use crate::catalogue::{ColumnType, Type};
 use crate::diagnostic::Span;
 use crate::transform::parse::ast::{Node, NodeKind};
@@ -83,49 +81,5 @@ impl Binder<'_> {
         let collation = ty.collation.take();
         let array = ColumnType { collation, ..array_of(&ty) };
         Ok(Expr { kind: ExprKind::Array(items), ty: array, nullable: false, span })
-    }
-
-    /// `expr = ANY (array)`
-    pub(super) fn any_all(&self, node: &Node, symbol: &str, all: bool, array: &Node, span: Span) -> Bound<Expr> {
-        let expr = self.expression(node)?;
-        let expr = self.settle(expr)?;
-        let array = self.expression(array)?;
-        let element = match &array.ty.ty {
-            Type::Array(element) => (**element).clone(),
-            Type::Unknown => expr.ty.ty.clone(),
-            _ => {
-                let message = "op ANY/ALL (array) requires array on right side";
-                return Err(self.error(codes::TYPE_MISMATCH, array.span, message).help("write IN (…) for a list"));
-            }
-        };
-        let operator = self.comparison(symbol, &expr.ty.ty, &element, span)?;
-        let declared = |i: usize| operator.args.get(i).and_then(|a| types::concrete(*a));
-        let expr = match declared(0) {
-            Some(ty) => self.coerce_implicit(expr, &ty)?,
-            None => expr,
-        };
-        let element = declared(1).unwrap_or(element);
-        let array = self.coerce_implicit(array, &Type::Array(Arc::new(element)))?;
-        self.order_is_exact(symbol, operator, &[expr.clone(), array.clone()], span)?;
-        let kind = ExprKind::AnyAll { expr: Box::new(expr), array: Box::new(array), operator, all };
-        // An element may be NULL.
-        Ok(Expr { nullable: true, ..logic(kind, span) })
-    }
-
-    /// `array[1]`, `array[1][2]`
-    pub(super) fn subscript(&self, node: &Node, span: Span) -> Bound<Expr> {
-        let (mut base, mut indexes) = (node, Vec::new());
-        while let NodeKind::Subscript { expr, index } = &base.kind {
-            let index = self.expression(index)?;
-            indexes.insert(0, self.coerce_implicit(index, &Type::Int4)?);
-            base = expr;
-        }
-        let array = self.expression(base)?;
-        let Type::Array(element) = &array.ty.ty else {
-            let message = format!("cannot subscript type {} here", types::sql_name(&array.ty.ty));
-            return Err(self.error(codes::TYPE_MISMATCH, span, message).help("json values are taken apart with ->"));
-        };
-        let ty = ColumnType { collation: array.ty.collation.clone(), ..ColumnType::plain((**element).clone()) };
-        Ok(Expr { kind: ExprKind::Subscript { array: Box::new(array), indexes }, ty, nullable: true, span })
     }
 }

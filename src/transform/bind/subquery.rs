@@ -97,6 +97,7 @@ impl Binder<'_> {
                 .help("compare with = (SELECT …)"));
         }
         let (expr, item, equal) = self.equality(left, item, span)?;
+        let (expr, item) = (self.fold(expr)?, self.fold(item)?);
         let nullable = expr.nullable || item.nullable;
         let by_equality = self.linked_by_in(&with_link, &expr, &item);
         if by_equality && nullable && !condition {

@@ -67,6 +67,7 @@ pub fn concrete(arg: Arg) -> Option<Type> {
         Arg::Jsonb => Type::Jsonb,
         Arg::TextArray => Type::Array(Arc::new(Type::Text)),
         Arg::Unknown => Type::Unknown,
+        Arg::Other("_int4") => Type::Array(Arc::new(Type::Int4)),
         Arg::Any | Arg::AnyElement | Arg::AnyArray | Arg::AnyEnum => return None,
         Arg::Other(_) if pseudo(arg) => return None,
         Arg::Other(name) => Type::Other(Arc::new(OtherType { oid: 0, name: QualifiedName::new("pg_catalog", name) })),
@@ -108,6 +109,14 @@ pub fn category(ty: &Type) -> char {
 /// `typispreferred`, by name.
 pub fn preferred(name: &str) -> bool {
     matches!(name, "bool" | "text" | "float8" | "oid" | "timestamptz" | "interval" | "inet" | "varbit")
+}
+
+/// Of an array its elements' type, else the type itself.
+pub fn element(ty: &Type) -> &Type {
+    match ty {
+        Type::Array(element) => element,
+        ty => ty,
+    }
 }
 
 pub fn is_text(ty: &Type) -> bool {

@@ -118,6 +118,27 @@ pub(super) fn form<'t>(ty: &ColumnType, value: &'t Value<'_>) -> Option<Cow<'t, 
     }
 }
 
+/// The same array with elements of another type; NULLs stay.
+pub(in crate::transform) fn mapped(
+    text: &str,
+    from: &ColumnType,
+    to: &ColumnType,
+    mut f: impl for<'v> FnMut(Value<'v>) -> Result<Value<'v>, EvalError>,
+) -> Result<Value<'static>, EvalError> {
+    let parts = Parts::of(text, &from.ty)?;
+    let mut elements = Vec::with_capacity(parts.elements.len());
+    for item in &parts.elements {
+        elements.push(match item {
+            Some(item) => {
+                let value = f(datum::read(from, item.as_bytes()).map_err(broken)?)?;
+                form(to, &value).map(|text| Cow::Owned(text.into_owned()))
+            }
+            None => None,
+        });
+    }
+    answer(&Parts { bounds: parts.bounds, elements }, to)
+}
+
 pub(super) fn answer<'a>(parts: &Parts<'_>, element: &ColumnType) -> Answer<'a> {
     Ok(Value::Array(Cow::Owned(parts.write(&element.ty))))
 }

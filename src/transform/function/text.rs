@@ -11,12 +11,8 @@ use super::{Arg, Call, EvalError, Function};
 use crate::catalogue::{ColumnType, Type};
 use crate::datum::{self, Value};
 
-const ARRAYS: &str = "arrays are not joined; publish the columns one by one";
 const BITS: &str = "bit strings are held as text only; cast the column to text";
 const PLACE: &str = "only text can be overlaid; write overlay(x::text placing y from n)";
-
-const ONE: Arg = Other("anycompatible");
-const MANY: Arg = Other("anycompatiblearray");
 
 pub static FUNCTIONS: &[Function] = &[
     operator("||", &[Text, Text], Text, concat_text),
@@ -26,9 +22,6 @@ pub static FUNCTIONS: &[Function] = &[
     refused_operator("||", &[Other("varbit"), Other("varbit")], Other("varbit"), BITS),
     refused_operator("||", &[Other("tsvector"), Other("tsvector")], Other("tsvector"), "tsvector is not supported"),
     refused_operator("||", &[Other("tsquery"), Other("tsquery")], Other("tsquery"), "tsquery is not supported"),
-    lenient(refused_operator("||", &[ONE, MANY], MANY, ARRAYS)),
-    lenient(refused_operator("||", &[MANY, ONE], MANY, ARRAYS)),
-    lenient(refused_operator("||", &[MANY, MANY], MANY, ARRAYS)),
     stable(lenient(variadic(function("concat", &[Any], Text, concat)))),
     stable(nullable(lenient(variadic(function("concat_ws", &[Text, Any], Text, concat_ws))))),
     function("length", &[Text], Int4, length),

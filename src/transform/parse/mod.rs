@@ -13,6 +13,7 @@ mod from;
 mod keyword;
 pub(crate) mod lex;
 mod name;
+mod predicate;
 pub mod print;
 pub mod schema;
 mod select;

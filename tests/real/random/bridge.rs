@@ -152,6 +152,12 @@ impl Bridge {
         self.engine.tables[self.engine.transforms[transform].root()].identity.space()
     }
 
+    /// Whether its rows stand there with how often they are there.
+    pub fn counted(&self, transform: usize) -> bool {
+        let root = &self.engine.tables[self.engine.transforms[transform].root()];
+        matches!(root.identity, pgspine::engine::Identity::Bag { .. })
+    }
+
     /// Whether a key of the topic is held.
     pub fn held(&mut self, transform: usize) -> usize {
         let OnError::DeadLetter { held, .. } = self.engine.transforms[transform].on_error else { return 0 };

@@ -32,7 +32,7 @@ pub enum Unholdable {
 
 use Unholdable::{Other, Special};
 
-type Fit<T> = Result<T, Unholdable>;
+pub type Fit<T> = Result<T, Unholdable>;
 
 /// Splits `["null", T]`, in whichever order; the other branch and whether there is null.
 pub fn non_null(schema: &Json) -> (&Json, bool) {
@@ -224,7 +224,7 @@ fn timestamp(text: &str) -> Fit<(i128, bool)> {
 }
 
 /// A literal of an array of one dimension.
-fn array(text: &str) -> Fit<Vec<Option<String>>> {
+pub fn array(text: &str) -> Fit<Vec<Option<String>>> {
     let body = match text.strip_prefix('[') {
         Some(rest) => rest.split_once("]=").expect("bounds").1,
         None => text,
@@ -237,7 +237,7 @@ fn array(text: &str) -> Fit<Vec<Option<String>>> {
 }
 
 /// Values between commas; of a composite an empty one is NULL, of an array the word.
-fn list(text: &str, composite: bool) -> Vec<Option<String>> {
+pub fn list(text: &str, composite: bool) -> Vec<Option<String>> {
     let mut out = Vec::new();
     let mut chars = text.chars().peekable();
     loop {

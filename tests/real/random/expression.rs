@@ -1,9 +1,9 @@
-//! Typed random expressions over one table's columns: nearly all of them bind, and most raise nothing.
+//! Typed random expressions over the columns in scope: nearly all of them bind, and most raise nothing.
 
 use fastrand::Rng;
 
 use super::kinds::{Kind, LABELS, quote};
-use super::schema::Table;
+use super::schema::{Column, Schema, Table};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Want {
@@ -46,13 +46,23 @@ const WANTS: [Want; 20] = [
     Want::Bool,
 ];
 
+/// A source whose columns can be named.
+pub struct Visible<'a> {
+    pub table: &'a Table,
+    /// How its columns are qualified: empty, or an alias with its dot.
+    pub alias: String,
+}
+
 pub struct Expressions<'a> {
     pub rng: &'a mut Rng,
-    pub table: &'a Table,
-    /// How columns are qualified: empty, or an alias with its dot.
-    pub alias: String,
+    pub schema: &'a Schema,
+    pub scope: Vec<Visible<'a>>,
     /// Also what may raise: divisions, overflows, casts of text.
     pub risky: bool,
+    /// So many subqueries may still be written.
+    pub subqueries: u32,
+    /// Aliases that are taken.
+    pub aliases: u32,
 }
 
 impl Expressions<'_> {
@@ -61,22 +71,27 @@ impl Expressions<'_> {
         self.of(want, depth)
     }
 
-    pub fn column_text(&self, i: usize) -> String {
-        format!("{}{}", self.alias, self.table.columns[i].name)
+    pub fn column_text(&self, source: usize, i: usize) -> String {
+        let source = &self.scope[source];
+        format!("{}{}", source.alias, source.table.columns[i].name)
     }
 
-    fn pick<'p>(&mut self, of: &[&'p str]) -> &'p str {
+    /// All columns that can be named: source, place and column.
+    pub fn columns(&self) -> impl Iterator<Item = (usize, usize, &Column)> {
+        let of = |(s, v): (usize, &'_ Visible<'_>)| (0..v.table.columns.len()).map(move |i| (s, i)).collect::<Vec<_>>();
+        let places: Vec<_> = self.scope.iter().enumerate().flat_map(of).collect();
+        places.into_iter().map(|(s, i)| (s, i, &self.scope[s].table.columns[i]))
+    }
+
+    pub fn pick<'p>(&mut self, of: &[&'p str]) -> &'p str {
         of[self.rng.usize(..of.len())]
     }
 
-    fn column(&mut self, fits: impl Fn(&Kind) -> bool) -> Option<String> {
-        let all: Vec<usize> =
-            (0..self.table.columns.len()).filter(|&i| fits(self.table.columns[i].kind.base())).collect();
-        if all.is_empty() {
-            return None;
-        }
-        let i = all[self.rng.usize(..all.len())];
-        Some(self.column_text(i))
+    pub fn column(&mut self, fits: impl Fn(&Kind) -> bool) -> Option<String> {
+        let all: Vec<(usize, usize)> =
+            self.columns().filter(|(_, _, c)| fits(c.kind.base())).map(|(s, i, _)| (s, i)).collect();
+        let &(s, i) = all.get(self.rng.usize(..all.len().max(1)))?;
+        Some(self.column_text(s, i))
     }
 
     fn leaf(&mut self, want: Want) -> String {
@@ -127,13 +142,19 @@ impl Expressions<'_> {
     pub fn of(&mut self, want: Want, depth: u32) -> String {
         // A type is known by a column that has it.
         let want = match want {
-            Want::Enum if self.table.columns.iter().all(|c| *c.kind.base() != Kind::Enum) => Want::Text,
+            Want::Enum if self.columns().all(|(_, _, c)| *c.kind.base() != Kind::Enum) => Want::Text,
             want => want,
         };
         if depth == 0 || self.rng.u32(..7) == 0 {
             return self.leaf(want);
         }
         let d = depth - 1;
+        if self.subqueries > 0
+            && self.rng.u32(..9) == 0
+            && let Some(text) = self.subquery(want, d)
+        {
+            return text;
+        }
         // What every type has.
         match self.rng.u32(..12) {
             0 => {
@@ -282,9 +303,10 @@ impl Expressions<'_> {
                 self.pick(&["%a%", "a_c", "", "%", "A%", "%\\%%", "_%é"])
             ),
             _ => {
-                let i = self.rng.usize(..self.table.columns.len());
-                let c = self.column_text(i);
-                if matches!(self.table.columns[i].kind, Kind::Json | Kind::Composite) {
+                let source = self.rng.usize(..self.scope.len());
+                let i = self.rng.usize(..self.scope[source].table.columns.len());
+                let c = self.column_text(source, i);
+                if matches!(self.scope[source].table.columns[i].kind, Kind::Json | Kind::Composite) {
                     return format!("({c} IS NOT NULL)");
                 }
                 match self.rng.u32(..4) {

@@ -106,6 +106,48 @@ impl Kind {
         }
     }
 
+    /// Another kind whose values `=` compares with this one's.
+    pub fn alike(&self, rng: &mut Rng) -> Kind {
+        let among = |rng: &mut Rng, of: &[Kind]| of[rng.usize(..of.len())].clone();
+        match self.base() {
+            Int2 | Int4 | Int8 => among(rng, &[Int2, Int4, Int8, Int8, Numeric, NumericP(12, 2)]),
+            Numeric | NumericP(..) => among(rng, &[Numeric, NumericP(12, 2), NumericP(30, 10)]),
+            Text | Varchar => among(rng, &[Text, Varchar, Domain(Text.into())]),
+            _ => self.clone(),
+        }
+    }
+
+    /// Equal values of kinds with the same number are found by a join.
+    pub fn join_class(&self) -> Option<u8> {
+        Some(match self.base() {
+            Int2 | Int4 | Int8 | Numeric | NumericP(..) => 0,
+            Text | Varchar => 1,
+            Bpchar => 2,
+            Enum => 3,
+            Uuid => 4,
+            Bool => 5,
+            Bytea => 6,
+            Date => 7,
+            Time => 8,
+            Timestamp | TimestampMs => 9,
+            TimestampTz => 10,
+            Oid => 11,
+            Char => 12,
+            Name => 13,
+            _ => return None,
+        })
+    }
+
+    /// ORDER BY is exact for it, and equal values look alike.
+    pub fn sorts(&self) -> bool {
+        !matches!(self.base(), Numeric | Bpchar) && self.join_class().is_some()
+    }
+
+    /// ORDER BY is exact for it.
+    pub fn orders(&self) -> bool {
+        self.sorts() || matches!(self.base(), Numeric | Bpchar | Float8)
+    }
+
     /// Can be a column of a btree key.
     pub fn for_key(rng: &mut Rng) -> Kind {
         let all = [

@@ -7,7 +7,7 @@ use pgspine::transform::{Plan, Shape};
 use postgres::{Client, SimpleQueryMessage};
 use serde_json::Value as Json;
 
-use super::canon::{Canon, from_text, non_null};
+use super::canon::{Canon, Fit, Unholdable, array, from_text, list, non_null};
 use super::transform::{Made, Output, Transform};
 
 /// A transform as the oracle asks for it: one text per leaf of the contract.
@@ -20,12 +20,12 @@ pub struct Query {
     places: String,
     leaves: Vec<Leaf>,
     keys: Vec<(Type, Json)>,
-    tree: Json,
 }
 
 struct Leaf {
-    path: String,
-    ty: Type,
+    name: String,
+    value: Made,
+    shape: Shape,
     schema: Json,
     special: String,
 }
@@ -36,15 +36,14 @@ pub type Answer = BTreeMap<Canon, Option<Canon>>;
 impl Query {
     pub fn new(t: &Transform, table: &str, plan: &Plan, contract: &Json, key: Option<&Json>) -> Query {
         let mut leaves = Vec::new();
-        let mut sql = Vec::new();
-        walk(
-            &t.outputs,
-            &plan.outputs.iter().map(|o| (o.name.as_str(), &o.shape)).collect::<Vec<_>>(),
-            contract,
-            "",
-            &mut leaves,
-            &mut sql,
-        );
+        for field in contract["fields"].as_array().expect("fields") {
+            let name = field["name"].as_str().expect("a name").to_owned();
+            let value = t.outputs.iter().find(|o| o.name == name).expect("an output").value.clone();
+            let shape = plan.outputs.iter().find(|o| o.name == name).expect("an output").shape.clone();
+            let special = field["pgspine.special"].as_str().unwrap_or("").to_owned();
+            leaves.push(Leaf { name, value, shape, schema: field["type"].clone(), special });
+        }
+        let sql: Vec<String> = leaves.iter().map(|l| asked(&l.value, &l.shape, &l.schema)).collect();
         let mut keys = Vec::new();
         let mut key_sql = Vec::new();
         for name in &t.key {
@@ -66,13 +65,15 @@ impl Query {
         }
         let all: Vec<(String, String)> =
             key_sql.iter().cloned().chain(sql.into_iter().enumerate().map(|(i, s)| (s, format!("l{i}")))).collect();
-        let bare = table.rsplit('.').next().unwrap_or(table);
-        let alias =
-            t.from.rsplit(' ').next().filter(|_| t.from.contains(' ') && !t.from.ends_with('"')).unwrap_or(bare);
-        let one =
-            format!("(SELECT * FROM {table} WHERE tableoid::text = 'TABLEOID' AND ctid = 'CTID' OFFSET 0) AS {alias}");
+        let one = format!(
+            "(SELECT * FROM {table} WHERE tableoid::text = 'TABLEOID' AND ctid = 'CTID' OFFSET 0) AS {}",
+            t.alias
+        );
         let of = |outputs: &[(String, String)], filter: bool| {
-            let one = Transform { from: one.clone(), filter: t.filter.clone().filter(|_| filter), ..t.clone() };
+            let mut one = Transform { from: one.clone(), ..t.clone() };
+            if !filter {
+                (one.filter, one.joins) = (None, String::new());
+            }
             one.select(outputs)
         };
         Query {
@@ -82,7 +83,6 @@ impl Query {
             places: format!("SELECT tableoid::text, ctid::text FROM {table}"),
             leaves,
             keys,
-            tree: contract.clone(),
         }
     }
 
@@ -114,14 +114,15 @@ impl Query {
         let mut value = BTreeMap::new();
         let mut whole = true;
         for (leaf, text) in self.leaves.iter().zip(&row[self.keys.len()..]) {
-            match from_text(text.as_deref(), &leaf.ty, &leaf.schema, &leaf.special) {
-                Ok(canon) => drop(value.insert(leaf.path.clone(), canon)),
+            match made(text.as_deref(), &leaf.value, &leaf.shape, &leaf.schema, &leaf.special) {
+                Ok(canon) => drop(value.insert(leaf.name.clone(), canon)),
                 Err(_) => whole = false,
             }
         }
-        let value = whole.then(|| build(&self.tree, "", &value));
-        let before = answer.insert(self.key(row), value);
-        assert!(before.is_none(), "two rows with one key: {row:?}");
+        let key = self.key(row);
+        // A second row for a key cannot be published, and so neither can the first.
+        let value = (whole && !answer.contains_key(&key)).then_some(Canon::Map(value));
+        answer.insert(key, value);
     }
 
     fn key(&self, row: &[Option<String>]) -> Canon {
@@ -133,48 +134,99 @@ impl Query {
     }
 }
 
-/// Records of the contract that stand for `jsonb_build_object` are taken apart, everything else is a leaf.
-fn walk(
-    outputs: &[Output],
-    planned: &[(&str, &Shape)],
-    record: &Json,
-    prefix: &str,
-    leaves: &mut Vec<Leaf>,
-    sql: &mut Vec<String>,
-) {
-    for field in record["fields"].as_array().expect("fields") {
-        let name = field["name"].as_str().expect("a name");
-        let output = outputs.iter().find(|o| o.name == name).expect("an output");
-        let shape = planned.iter().find(|(n, _)| *n == name).expect("an output").1;
-        let path = format!("{prefix}{name}");
-        let inner = non_null(&field["type"]).0;
-        match (&output.value, shape) {
-            (Made::Record(fields), Shape::Record { fields: p, .. }) if inner["type"] == "record" => {
-                let planned: Vec<_> = p.iter().map(|f| (f.name.as_str(), &f.shape)).collect();
-                walk(fields, &planned, inner, &format!("{path}."), leaves, sql);
-            }
-            (value, shape) => {
-                let ty = shape.expr().ty.ty.clone();
-                let special = field["pgspine.special"].as_str().unwrap_or("").to_owned();
-                leaves.push(Leaf { path, ty, schema: field["type"].clone(), special });
-                sql.push(value.sql());
-            }
+/// What the contract keeps apart, level by level; None: it takes the value as one text.
+enum Kept<'m> {
+    Record(Vec<(&'m Output, &'m Shape, &'m Json)>),
+    List(&'m Made, &'m Shape, &'m Json, &'m str),
+    Maybe(&'m Made, &'m Shape, &'m Json, Maybe<'m>),
+}
+
+enum Maybe<'m> {
+    From(&'m str),
+    When(&'m str),
+}
+
+fn kept<'m>(value: &'m Made, shape: &'m Shape, schema: &'m Json) -> Option<Kept<'m>> {
+    let inner = non_null(schema).0;
+    let ty = inner["type"].as_str();
+    match (value, shape, ty) {
+        (Made::Record(fields), Shape::Record { fields: planned, .. }, Some("record")) => {
+            let schemas = inner["fields"].as_array().expect("fields");
+            let of = |f: &'m Output| {
+                let shape = &planned.iter().find(|p| p.name == f.name).expect("a field").shape;
+                (f, shape, schemas.iter().find(|s| s["name"] == *f.name).expect("a field"))
+            };
+            Some(Kept::Record(fields.iter().map(of).collect()))
+        }
+        (Made::List { item, tail }, Shape::List { item: planned, .. }, Some("array")) => {
+            Some(Kept::List(item, planned, &inner["items"], tail))
+        }
+        (Made::One { item, tail }, Shape::One { item: planned, .. }, Some("record")) => {
+            Some(Kept::Maybe(item, planned, inner, Maybe::From(tail)))
+        }
+        (Made::Case { item, when }, Shape::Case { item: planned, .. }, Some("record")) => {
+            Some(Kept::Maybe(item, planned, inner, Maybe::When(when)))
+        }
+        _ => None,
+    }
+}
+
+/// The value as the oracle asks for it: records as rows, items of a list as the text of a row each, so that every leaf
+/// comes in the form of its type's output function.
+fn asked(value: &Made, shape: &Shape, schema: &Json) -> String {
+    match kept(value, shape, schema) {
+        None => value.sql(),
+        Some(Kept::Record(fields)) => {
+            let fields: Vec<String> = fields.iter().map(|(f, p, s)| asked(&f.value, p, &s["type"])).collect();
+            format!("ROW({})", fields.join(", "))
+        }
+        Some(Kept::List(item, planned, items, tail)) => {
+            let item = asked(item, planned, items);
+            let Some(bare) = item.strip_prefix("DISTINCT ") else {
+                return format!("ARRAY(SELECT ROW({item})::text {tail})");
+            };
+            format!("ARRAY(SELECT ROW(d)::text FROM (SELECT DISTINCT {bare} AS d {tail}) d ORDER BY d.d)")
+        }
+        Some(Kept::Maybe(item, planned, record, Maybe::From(tail))) => {
+            format!("(SELECT {}::text {tail})", asked(item, planned, record))
+        }
+        Some(Kept::Maybe(item, planned, record, Maybe::When(when))) => {
+            format!("CASE WHEN {when} THEN {}::text END", asked(item, planned, record))
         }
     }
 }
 
-fn build(record: &Json, prefix: &str, leaves: &BTreeMap<String, Canon>) -> Canon {
-    let fields = record["fields"].as_array().expect("fields");
-    let of = |f: &Json| {
-        let name = f["name"].as_str().expect("a name");
-        let path = format!("{prefix}{name}");
-        let value = match leaves.get(&path) {
-            Some(value) => value.clone(),
-            None => build(non_null(&f["type"]).0, &format!("{path}."), leaves),
-        };
-        (name.to_owned(), value)
+/// What the field must hold for the answer to what was asked.
+fn made(text: Option<&str>, value: &Made, shape: &Shape, schema: &Json, special: &str) -> Fit<Canon> {
+    let row = |text: &str| list(&text[1..text.len() - 1], true);
+    let null = |text: Option<&str>| match (text, non_null(schema).1) {
+        (None, true) => Some(Ok(Canon::Null)),
+        (None, false) => Some(Err(Unholdable::Other("NULL"))),
+        _ => None,
     };
-    Canon::Map(fields.iter().map(of).collect())
+    match kept(value, shape, schema) {
+        None => from_text(text, &shape.expr().ty.ty, schema, special),
+        Some(Kept::Record(fields)) => {
+            let values = row(text.expect("a row"));
+            let mut map = std::collections::BTreeMap::new();
+            for ((f, p, s), text) in fields.iter().zip(values) {
+                let special = s["pgspine.special"].as_str().unwrap_or("");
+                map.insert(f.name.clone(), made(text.as_deref(), &f.value, p, &s["type"], special)?);
+            }
+            Ok(Canon::Map(map))
+        }
+        Some(Kept::List(item, planned, items, _)) => {
+            let texts = array(text.expect("an array"))?;
+            let one = |t: &Option<String>| {
+                let value = row(t.as_deref().expect("a row")).remove(0);
+                made(value.as_deref(), item, planned, items, special)
+            };
+            Ok(Canon::List(texts.iter().map(one).collect::<Fit<_>>()?))
+        }
+        Some(Kept::Maybe(item, planned, record, _)) => {
+            null(text).unwrap_or_else(|| made(text, item, planned, record, special))
+        }
+    }
 }
 
 pub fn rows(client: &mut Client, sql: &str) -> Result<Vec<Vec<Option<String>>>, String> {

@@ -41,6 +41,8 @@ pub(super) fn project(
         writeln!(report, "{contract}").expect("a string");
         std::fs::write(&at, text).expect("a file");
         std::fs::write(at.with_extension("avsc"), contract.to_string()).expect("a file");
+        counts.joined += u32::from(plan.sources.len() > 1);
+        counts.lists += u32::from(contract.to_string().contains("\"array\""));
         kept.push((t, contract));
     }
     if kept.is_empty() {
@@ -88,7 +90,9 @@ pub(super) fn described(
         let name = source
             .client
             .query_one(
-                "SELECT format_type(CASE WHEN typtype = 'd' THEN typbasetype ELSE oid END, NULL) FROM pg_type WHERE oid = $1",
+                "SELECT format_type(CASE WHEN e.typtype = 'd' AND t.typcategory = 'A' THEN (SELECT b.typarray FROM pg_type b \
+                 WHERE b.oid = e.typbasetype) ELSE t.oid END, NULL) FROM pg_type t LEFT JOIN pg_type e ON e.oid = t.typelem \
+                 WHERE t.oid = $1",
                 &[&column.type_oid],
             )
             .map_err(|e| e.to_string())?;

@@ -1,13 +1,13 @@
-//! Random transforms over one table, and contracts that fit what the plan derived for their outputs.
+//! Random transforms over one table or several, and contracts that fit what the plan derived for their outputs.
 
 use fastrand::Rng;
 use pgspine::catalogue::{ColumnType, Type};
 use pgspine::transform::{Plan, Shape};
 use serde_json::{Value as Json, json};
 
-use super::expression::{Expressions, Want};
+use super::expression::{Expressions, Visible, Want};
 use super::kinds::{Kind, LABELS};
-use super::schema::{Schema, Table};
+use super::schema::Schema;
 
 #[derive(Clone, Debug)]
 pub struct Output {
@@ -21,6 +21,21 @@ pub enum Made {
     Record(Vec<Output>),
     /// A column whose objects have the known shape.
     Shape(String),
+    /// `ARRAY(SELECT item FROM … ORDER BY …)`
+    List {
+        item: Box<Made>,
+        tail: String,
+    },
+    /// `(SELECT item FROM …)` of a record.
+    One {
+        item: Box<Made>,
+        tail: String,
+    },
+    /// `CASE WHEN … THEN item END` of a record.
+    Case {
+        when: String,
+        item: Box<Made>,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -31,15 +46,24 @@ pub struct Transform {
     pub outputs: Vec<Output>,
     pub key: Vec<String>,
     pub dead_letter: bool,
+    /// The root in FROM, and what names it.
     pub from: String,
+    pub alias: String,
+    pub joins: String,
     pub filter: Option<String>,
     pub header: String,
 }
 
 pub fn random(rng: &mut Rng, schema: &Schema, topic: &str, number: usize) -> Transform {
-    let table = rng.usize(..schema.tables.len());
+    let table = loop {
+        let table = rng.usize(..schema.tables.len());
+        if !schema.tables[table].keyless {
+            break table;
+        }
+    };
     let t = &schema.tables[table];
-    let alias = if rng.bool() { "t".to_owned() } else { String::new() };
+    let wide = rng.u32(..4) > 0;
+    let alias = if wide || rng.bool() { "t".to_owned() } else { String::new() };
     let from = match (alias.as_str(), rng.bool()) {
         ("", true) => t.name.clone(),
         ("", false) => format!("{}.{}", schema.name, t.name),
@@ -47,15 +71,24 @@ pub fn random(rng: &mut Rng, schema: &Schema, topic: &str, number: usize) -> Tra
         (a, false) => format!("{}.{} {a}", schema.name, t.name),
     };
     let qualified = if alias.is_empty() { String::new() } else { format!("{alias}.") };
+    let alias = if alias.is_empty() { t.name.clone() } else { alias };
     let dead_letter = rng.u32(..3) == 0;
     let risky = rng.u32(..if dead_letter { 2 } else { 6 }) == 0;
-    let mut e = Expressions { rng, table: t, alias: qualified, risky };
+    let (joined, subqueries) = if wide { ([0, 1, 1, 2, 3][rng.usize(..5)], rng.u32(..5)) } else { (0, 0) };
+    let mut e =
+        Expressions { rng, schema, scope: vec![Visible { table: t, alias: qualified }], risky, subqueries, aliases: 0 };
+    let mut joins = Vec::new();
+    for _ in 0..joined {
+        // A second row for a key is a row error.
+        let one = e.rng.u32(..if dead_letter { 5 } else { 40 }) > 0;
+        joins.extend(e.join(one));
+    }
     let key_columns = t.keys[e.rng.usize(..t.keys.len())].0.clone();
     let mut outputs: Vec<Output> = Vec::new();
     let mut key = Vec::new();
     for (i, &c) in key_columns.iter().enumerate() {
         let name = format!("key_{i}");
-        outputs.push(Output { name: name.clone(), value: Made::Scalar(e.column_text(c)) });
+        outputs.push(Output { name: name.clone(), value: Made::Scalar(e.column_text(0, c)) });
         key.push(name);
     }
     // A key may be wider than the unique index.
@@ -68,11 +101,11 @@ pub fn random(rng: &mut Rng, schema: &Schema, topic: &str, number: usize) -> Tra
         .collect();
     if !extra.is_empty() && e.rng.u32(..5) == 0 {
         let c = extra[e.rng.usize(..extra.len())];
-        outputs.push(Output { name: "key_x".into(), value: Made::Scalar(e.column_text(c)) });
+        outputs.push(Output { name: "key_x".into(), value: Made::Scalar(e.column_text(0, c)) });
         key.push("key_x".into());
     }
     for i in 0..e.rng.usize(1..7) {
-        let value = value(&mut e, t, 2);
+        let value = value(&mut e, 2);
         outputs.push(Output { name: format!("f{i}"), value });
     }
     // Of some values, and of these only, the bridge cannot make a record.
@@ -80,7 +113,7 @@ pub fn random(rng: &mut Rng, schema: &Schema, topic: &str, number: usize) -> Tra
         let fits = |k: &Kind| !matches!(k, Kind::Composite | Kind::Hstore | Kind::Inet | Kind::Bits | Kind::Range);
         let all: Vec<usize> = (0..t.columns.len()).filter(|&i| fits(&t.columns[i].kind)).collect();
         let i = all.get(e.rng.usize(..all.len().max(1)))?;
-        Some(format!("(100 / (length(({})::text) % {by}))", e.column_text(*i)))
+        Some(format!("(100 / (length(({})::text) % {by}))", e.column_text(0, *i)))
     };
     if dead_letter && e.rng.bool() {
         let by = e.rng.u32(2..5);
@@ -90,8 +123,10 @@ pub fn random(rng: &mut Rng, schema: &Schema, topic: &str, number: usize) -> Tra
     e.rng.shuffle(&mut outputs);
     let filter = (e.rng.u32(..3) == 0).then(|| {
         let depth = e.rng.u32(1..4);
+        // PostgreSQL may test a condition before it joins: one that fails would fail for rows that join nothing, too.
+        e.risky &= joins.is_empty();
         match e.rng.u32(..3) {
-            0 if dead_letter => fails(&mut e, 5).map_or("true".into(), |f| format!("({f} <> 50)")),
+            0 if dead_letter && joins.is_empty() => fails(&mut e, 5).map_or("true".into(), |f| format!("({f} <> 50)")),
             _ => e.of(Want::Bool, depth),
         }
     });
@@ -107,24 +142,93 @@ pub fn random(rng: &mut Rng, schema: &Schema, topic: &str, number: usize) -> Tra
     if dead_letter {
         header += "on_error = \"dead_letter\"\n";
     }
-    Transform { name: format!("x/t{number}"), topic, table, outputs, key, dead_letter, from, filter, header }
+    let joins = joins.join("\n");
+    Transform {
+        name: format!("x/t{number}"),
+        topic,
+        table,
+        outputs,
+        key,
+        dead_letter,
+        from,
+        alias,
+        joins,
+        filter,
+        header,
+    }
 }
 
-fn value(e: &mut Expressions<'_>, t: &Table, depth: u32) -> Made {
-    let any = e.rng.usize(..t.columns.len());
-    match e.rng.u32(..10) {
-        0..=3 if t.columns[any].kind == Kind::Shape => Made::Shape(e.column_text(any)),
-        0..=3 => Made::Scalar(e.column_text(any)),
-        4 if depth > 0 => {
-            let fields =
-                (0..e.rng.usize(1..4)).map(|i| Output { name: format!("r{i}"), value: value(e, t, depth - 1) });
-            Made::Record(fields.collect())
+fn value(e: &mut Expressions<'_>, depth: u32) -> Made {
+    let source = e.rng.usize(..e.scope.len());
+    let table = e.scope[source].table;
+    let any = e.rng.usize(..table.columns.len());
+    match e.rng.u32(..14) {
+        0..=3 if table.columns[any].kind == Kind::Shape => Made::Shape(e.column_text(source, any)),
+        0..=3 => Made::Scalar(e.column_text(source, any)),
+        4 | 5 if depth > 0 => record(e, depth - 1),
+        6..=8 if depth > 0 && e.subqueries > 0 => {
+            let length = e.scope.len();
+            let list = list(e, depth - 1);
+            e.scope.truncate(length);
+            list.unwrap_or_else(|| Made::Scalar(e.column_text(source, any)))
+        }
+        9 if depth > 0 && e.subqueries > 0 => {
+            let length = e.scope.len();
+            let one = one(e, depth - 1);
+            e.scope.truncate(length);
+            one.unwrap_or_else(|| Made::Scalar(e.column_text(source, any)))
+        }
+        10 if depth > 0 => {
+            let deep = e.rng.u32(..3);
+            let when = match e.rng.bool() {
+                true => format!("{} IS NOT NULL", e.column_text(source, any)),
+                false => e.of(Want::Bool, deep),
+            };
+            Made::Case { when, item: record(e, depth - 1).into() }
         }
         _ => {
             let depth = e.rng.u32(1..4);
             Made::Scalar(e.any(depth))
         }
     }
+}
+
+fn record(e: &mut Expressions<'_>, depth: u32) -> Made {
+    let fields = (0..e.rng.usize(1..4)).map(|i| Output { name: format!("r{i}"), value: value(e, depth) });
+    Made::Record(fields.collect())
+}
+
+fn list(e: &mut Expressions<'_>, depth: u32) -> Option<Made> {
+    let from = e.from(false)?;
+    match e.total_order(from.start) {
+        Some(order) => {
+            let item = match e.rng.u32(..3) {
+                0 => {
+                    let depth = e.rng.u32(..3);
+                    Made::Scalar(e.any(depth))
+                }
+                _ => record(e, depth + 1),
+            };
+            let limit = if e.rng.u32(..6) == 0 { " LIMIT 2" } else { "" };
+            Some(Made::List { item: item.into(), tail: format!("{} ORDER BY {order}{limit}", from.text) })
+        }
+        // Rows that nothing tells apart: only what they are ordered by is shown.
+        None => {
+            let column = e.sorting(from.start)?;
+            let distinct = if e.rng.u32(..3) == 0 { "DISTINCT " } else { "" };
+            let item = Made::Scalar(format!("{distinct}{column}"));
+            Some(Made::List { item: item.into(), tail: format!("{} ORDER BY {column}", from.text) })
+        }
+    }
+}
+
+fn one(e: &mut Expressions<'_>, depth: u32) -> Option<Made> {
+    let from = e.from(true)?;
+    let tail = match from.unique {
+        true => from.text,
+        false => format!("{} ORDER BY {} LIMIT 1", from.text, e.total_order(from.start)?),
+    };
+    Some(Made::One { item: record(e, depth).into(), tail })
 }
 
 impl Made {
@@ -135,6 +239,9 @@ impl Made {
                 let fields: Vec<String> = fields.iter().map(|f| format!("'{}', {}", f.name, f.value.sql())).collect();
                 format!("jsonb_build_object({})", fields.join(", "))
             }
+            Made::List { item, tail } => format!("ARRAY(SELECT {} {tail})", item.sql()),
+            Made::One { item, tail } => format!("(SELECT {} {tail})", item.sql()),
+            Made::Case { when, item } => format!("CASE WHEN {when} THEN {} END", item.sql()),
         }
     }
 }
@@ -142,8 +249,9 @@ impl Made {
 impl Transform {
     pub fn select(&self, outputs: &[(String, String)]) -> String {
         let list: Vec<String> = outputs.iter().map(|(sql, name)| format!("{sql} AS {name}")).collect();
+        let joins = if self.joins.is_empty() { String::new() } else { format!("\n{}", self.joins) };
         let filter = self.filter.as_ref().map_or(String::new(), |f| format!("\nWHERE {f}"));
-        format!("SELECT {}\nFROM {}{filter}", list.join(",\n    "), self.from)
+        format!("SELECT {}\nFROM {}{joins}{filter}", list.join(",\n    "), self.from)
     }
 
     /// The SELECT as the file has it.
@@ -187,6 +295,28 @@ impl Contracts<'_> {
                 let fields: Vec<Json> =
                     fields.iter().zip(planned).map(|(f, p)| self.field(&f.name, &f.value, &p.shape)).collect();
                 (json!({"type": "record", "name": self.name(), "fields": fields}), false)
+            }
+            (Made::List { item, .. }, Shape::List { item: planned, .. })
+                if self.rng.u32(..5) > 0 && !matches!(planned.expr().ty.ty, Type::Array(_)) =>
+            {
+                let mut field = self.field("item", item, planned);
+                let items = field["type"].take();
+                let list = json!({"type": "array", "items": items});
+                match field.get("pgspine.lossy") {
+                    Some(_) => (json!({"lossy": true, "of": list}), false),
+                    None => (list, false),
+                }
+            }
+            (
+                Made::One { item, .. } | Made::Case { item, .. },
+                Shape::One { item: planned, .. } | Shape::Case { item: planned, .. },
+            ) if self.rng.u32(..5) > 0 => {
+                let (Made::Record(fields), Shape::Record { fields: planned, .. }) = (&**item, &**planned) else {
+                    panic!("{item:?} is planned as {planned:?}");
+                };
+                let fields: Vec<Json> =
+                    fields.iter().zip(planned).map(|(f, p)| self.field(&f.name, &f.value, &p.shape)).collect();
+                (json!({"type": "record", "name": self.name(), "fields": fields}), true)
             }
             (_, Shape::Record { .. }) => (json!("string"), false),
             (Made::Shape(_), Shape::Scalar(e)) if self.rng.u32(..3) > 0 => {

@@ -19,11 +19,13 @@ pub struct Workload<'a> {
     pub schema: &'a Schema,
     statements: Vec<String>,
     savepoints: u32,
+    /// Which row a reference is to.
+    salt: u32,
 }
 
 impl<'a> Workload<'a> {
     pub fn new(rng: &'a mut Rng, client: &'a mut Client, schema: &'a Schema) -> Workload<'a> {
-        Workload { rng, client, schema, statements: Vec::new(), savepoints: 0 }
+        Workload { rng, client, schema, statements: Vec::new(), savepoints: 0, salt: 0 }
     }
 
     /// Runs one transaction; `None`: it did not commit.
@@ -38,6 +40,10 @@ impl<'a> Workload<'a> {
             self.step();
         }
         let end = if self.rng.u32(..25) == 0 { "ROLLBACK" } else { "COMMIT" };
+        self.commit(end)
+    }
+
+    fn commit(&mut self, end: &str) -> Option<Done> {
         let xid = self.ask("SELECT pg_current_xact_id_if_assigned()::text").first().and_then(|r| r[0].clone());
         let xid = xid.map(|x| x.parse::<u64>().expect("a number") as u32);
         if !self.run(end) {
@@ -45,6 +51,27 @@ impl<'a> Workload<'a> {
             return None;
         }
         (end == "COMMIT").then(|| Done { statements: std::mem::take(&mut self.statements), xid })
+    }
+
+    /// Rows in every table, as far as their references allow.
+    pub fn fill(&mut self) -> Option<Done> {
+        self.run("BEGIN");
+        let schema = self.schema;
+        for _ in 0..2 {
+            for t in &schema.tables {
+                for _ in 0..self.rng.usize(2..6) {
+                    self.run("SAVEPOINT fill");
+                    let worked = match self.rng.u32(..3) {
+                        0 => self.family(t),
+                        _ => self.insert(t),
+                    };
+                    if !worked || schema.deferred && !self.run("SET CONSTRAINTS ALL IMMEDIATE") {
+                        self.run("ROLLBACK TO fill");
+                    }
+                }
+            }
+        }
+        self.commit("COMMIT")
     }
 
     fn run(&mut self, sql: &str) -> bool {
@@ -75,7 +102,11 @@ impl<'a> Workload<'a> {
         self.run(&format!("SAVEPOINT {savepoint}"));
         let schema = self.schema;
         let t = &schema.tables[self.rng.usize(..schema.tables.len())];
-        let worked = self.operation(t);
+        let mut worked = self.operation(t);
+        if worked && schema.deferred && self.rng.bool() {
+            // What would fail at the end is found now.
+            worked = self.run("SET CONSTRAINTS ALL IMMEDIATE") && self.run("SET CONSTRAINTS ALL DEFERRED");
+        }
         if !worked || self.rng.u32(..15) == 0 {
             self.run(&format!("ROLLBACK TO {savepoint}"));
         } else if self.rng.u32(..4) == 0 {
@@ -116,14 +147,17 @@ impl<'a> Workload<'a> {
             75..=80 => self.swap(t),
             81..=84 => self.shift(t),
             85..=90 => self.large(t),
-            91..=93 => {
+            91 => self.family(t),
+            92 => self.run("SELECT pg_logical_emit_message(false, 'x', 'y')"),
+            93 => {
                 let set = self.assignments(t, false);
                 self.run(&format!("UPDATE {} SET {set}", t.name))
             }
             94 => self.truncate(t),
             95 => self.run(&format!("DELETE FROM {}", t.name)),
             96 => self.run("SELECT pg_logical_emit_message(true, 'x', 'y')"),
-            97 => self.run("SELECT pg_logical_emit_message(false, 'x', 'y')"),
+            97 => self.many(t),
+            98 => self.family(t),
             _ => (0..8).fold(true, |worked, _| worked && self.insert(t)),
         }
     }
@@ -136,14 +170,42 @@ impl<'a> Workload<'a> {
         if c.in_key {
             return c.kind.key_literal(self.rng);
         }
+        let refers =
+            t.refers.iter().find_map(|r| r.columns.iter().find(|(own, _)| *own == i).map(|(_, key)| (r, *key)));
+        if let Some((r, key)) = refers {
+            let to = &self.schema.tables[r.table];
+            // One row for all columns of the key: the salt is that of the statement.
+            let there = format!(
+                "(SELECT {} FROM {} ORDER BY md5({}::text || '{}') LIMIT 1)::{}",
+                to.columns[key].name,
+                to.name,
+                self.key_row(to),
+                self.salt,
+                c.kind.sql()
+            );
+            return match self.rng.u32(..5) {
+                // It may be there and may not.
+                0 => format!("({})::{}", to.columns[key].kind.key_literal(self.rng), c.kind.sql()),
+                _ => there,
+            };
+        }
         c.kind.literal(self.rng, self.schema.edges)
     }
 
+    fn values(&mut self, t: &Table) -> Vec<String> {
+        self.salt = self.rng.u32(..20);
+        (0..t.columns.len()).map(|i| self.value(t, i)).collect()
+    }
+
     fn insert(&mut self, t: &Table) -> bool {
-        let values: Vec<String> = (0..t.columns.len()).map(|i| self.value(t, i)).collect();
+        let values = self.values(t);
+        self.insert_values(t, &values)
+    }
+
+    fn insert_values(&mut self, t: &Table, values: &[String]) -> bool {
         let names: Vec<&str> = t.columns.iter().map(|c| c.name.as_str()).collect();
         let mut sql = format!("INSERT INTO {} ({}) VALUES ({})", t.name, names.join(", "), values.join(", "));
-        if !t.keys[0].1 {
+        if !t.keys[0].1 && !t.keyless {
             let key: Vec<&str> = t.keys[0].0.iter().map(|&i| names[i]).collect();
             match self.rng.u32(..3) {
                 0 => sql += " ON CONFLICT DO NOTHING",
@@ -157,7 +219,50 @@ impl<'a> Workload<'a> {
         self.run(&sql)
     }
 
+    /// A row and then the row that it points at, or the other way round.
+    fn family(&mut self, t: &Table) -> bool {
+        let Some(r) = t.refers.get(self.rng.usize(..t.refers.len().max(1))) else { return self.insert(t) };
+        let schema = self.schema;
+        let to = &schema.tables[r.table];
+        let (mut child, mut parent) = (self.values(t), self.values(to));
+        for &(own, key) in &r.columns {
+            let literal = to.columns[key].kind.key_literal(self.rng);
+            child[own] = format!("({literal})::{}", t.columns[own].kind.sql());
+            parent[key] = literal;
+        }
+        match self.rng.bool() {
+            true => self.insert_values(t, &child) && self.insert_values(to, &parent),
+            false => self.insert_values(to, &parent) && self.insert_values(t, &child),
+        }
+    }
+
+    /// Thousands of changes, of which some dozen rows remain.
+    fn many(&mut self, t: &Table) -> bool {
+        let k = &t.columns[t.keys[0].0[0]];
+        if !matches!(k.kind, Kind::Int4 | Kind::Int8 | Kind::Numeric) {
+            return self.insert(t);
+        }
+        let key = t.keys[0].0[0];
+        let values: Vec<String> = (0..t.columns.len())
+            .map(|i| match (i == key, t.refers.iter().any(|r| r.columns.iter().any(|c| c.0 == i))) {
+                (true, _) => "g".to_owned(),
+                (false, true) if !t.columns[i].not_null => "NULL".to_owned(),
+                _ => self.value(t, i),
+            })
+            .collect();
+        let names: Vec<&str> = t.columns.iter().map(|c| c.name.as_str()).collect();
+        let (name, k) = (&t.name, &k.name);
+        let set = self.assignments(t, false);
+        self.run(&format!(
+            "INSERT INTO {name} ({}) SELECT {} FROM generate_series(5001, 6200) g",
+            names.join(", "),
+            values.join(", ")
+        )) && (set.is_empty() || self.run(&format!("UPDATE {name} SET {set} WHERE {k} > 5000")))
+            && self.run(&format!("DELETE FROM {name} WHERE {k} > 5040"))
+    }
+
     fn assignments(&mut self, t: &Table, key: bool) -> String {
+        self.salt = self.rng.u32(..20);
         let mut free: Vec<usize> = (0..t.columns.len()).filter(|&i| t.columns[i].in_key == key).collect();
         self.rng.shuffle(&mut free);
         free.truncate(self.rng.usize(1..4));
@@ -274,9 +379,10 @@ impl<'a> Workload<'a> {
         }
         let schema = self.schema;
         let other = &schema.tables[self.rng.usize(..schema.tables.len())];
+        let cascade = if self.rng.bool() { " CASCADE" } else { "" };
         match self.rng.bool() && other.name != t.name {
-            true => self.run(&format!("TRUNCATE {}, {}", t.name, other.name)),
-            false => self.run(&format!("TRUNCATE {}", t.name)),
+            true => self.run(&format!("TRUNCATE {}, {}{cascade}", t.name, other.name)),
+            false => self.run(&format!("TRUNCATE {}{cascade}", t.name)),
         }
     }
 }
