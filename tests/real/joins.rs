@@ -43,9 +43,18 @@ const CODE_AVSC: &str = r#"{"type": "record", "name": "Code", "namespace": "test
 
 impl Scene {
     fn new(name: &str, orders: i64, more: &str) -> Scene {
+        Scene::with(
+            name,
+            orders,
+            more,
+            "CREATE TABLE customer (id bigint PRIMARY KEY, name text, boss bigint, hidden int)",
+        )
+    }
+
+    fn with(name: &str, orders: i64, more: &str, customer: &str) -> Scene {
         let database = fresh_database(&format!("joins_{name}"));
         let sql = format!(
-            "CREATE TABLE customer (id bigint PRIMARY KEY, name text, boss bigint, hidden int);
+            "{customer};
              CREATE TABLE ord (id bigint PRIMARY KEY, code text NOT NULL UNIQUE, customer_id bigint, state text NOT NULL, hidden int);
              CREATE TABLE line (order_id bigint, sku text, qty int, hidden int);
              ALTER TABLE line REPLICA IDENTITY FULL;
@@ -191,6 +200,22 @@ fn a_hot_look_up_row_is_split_and_killed() {
     assert!(is_killed(killed), "{}", process.log());
     assert!(s.oracle.compare(&s.topics()).is_err(), "it is in Kafka only in part");
     s.work(2);
+    s.catch_up();
+    eprintln!("{:?}", s.oracle.verify());
+}
+
+/// Rows move between partitions, and one partition alone is emptied.
+#[test]
+fn a_look_up_table_in_partitions() {
+    let customer =
+        "CREATE TABLE customer (id bigint PRIMARY KEY, name text, boss bigint, hidden int) PARTITION BY HASH (id);
+        CREATE TABLE customer_0 PARTITION OF customer FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+        CREATE TABLE customer_1 PARTITION OF customer FOR VALUES WITH (MODULUS 2, REMAINDER 1)";
+    let mut s = Scene::with("joins_partitions", 100, "", customer);
+    s.catch_up();
+    s.work(40);
+    s.oracle.commit("TRUNCATE customer_0; INSERT INTO customer VALUES (300, 'new', 1, 0), (301, 'new', 1, 0)");
+    s.work(20);
     s.catch_up();
     eprintln!("{:?}", s.oracle.verify());
 }
