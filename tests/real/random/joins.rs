@@ -14,6 +14,9 @@ pub struct Partner<'a> {
     pub unique: bool,
 }
 
+/// A column of the partner, and the one in scope that it equals.
+type Equated = (usize, (usize, usize));
+
 /// FROM and WHERE of a subquery; its sources are in scope.
 pub struct From {
     pub text: String,
@@ -33,7 +36,7 @@ impl<'a> Expressions<'a> {
     /// A table that hangs on something in scope; `one`: by a whole key.
     pub fn partner(&mut self, one: bool) -> Option<Partner<'a>> {
         let schema = self.schema;
-        let mut found: Vec<(usize, Vec<(usize, (usize, usize))>)> = Vec::new();
+        let mut found: Vec<(usize, Vec<Equated>)> = Vec::new();
         let index = |t: &Table| schema.tables.iter().position(|o| o.name == t.name);
         for (s, v) in self.scope.iter().enumerate() {
             for r in &v.table.refers {
