@@ -108,8 +108,76 @@ fn find_path<'a>(args: &mut [Value<'a>]) -> Result<(Option<Cow<'a, str>>, bool),
         JsonKind::Object | JsonKind::Array => whole.trim_start_matches(BLANKS),
         _ => whole.as_ref(),
     };
+    let start = start.trim_end_matches(BLANKS);
     let steps = array::elements(path.as_bytes()).map_err(malformed)?;
-    Ok((found(&whole, descend(start.trim_end_matches(BLANKS), steps)?), binary))
+    let part =
+        if binary || !counts_back(steps.clone())? { descend(start, steps)? } else { CountingBack::find(start, steps)? };
+    Ok((found(&whole, part), binary))
+}
+
+/// Whether an index behind the first counts from the end.
+fn counts_back(steps: array::Elements<'_>) -> Result<bool, EvalError> {
+    for step in steps.skip(1) {
+        let step = step.map_err(malformed)?.unwrap_or_default();
+        if step.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'-') {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// json (not jsonb) is searched while it is read: an index that counts from the end becomes one from the front at the
+/// first array of its depth that is long enough, wherever that stands, and stays it. `'[[1,2],[3]]' #> '{-1,-1}'` is
+/// NULL: the first inner array has made 1 of the second -1.
+struct CountingBack<'p, 'a> {
+    steps: Vec<(Cow<'p, [u8]>, Option<i64>)>,
+    last: Option<&'a str>,
+}
+
+impl<'p, 'a> CountingBack<'p, 'a> {
+    fn find(part: &'a str, steps: array::Elements<'p>) -> Result<Option<&'a str>, EvalError> {
+        let mut of = Vec::new();
+        for step in steps {
+            let Some(step) = step.map_err(malformed)? else { return Ok(None) };
+            let index = std::str::from_utf8(&step).ok().and_then(subscript).filter(|i| *i != i64::from(i32::MIN));
+            of.push((step, index));
+        }
+        let mut search = CountingBack { steps: of, last: None };
+        search.walk(part, 0, true);
+        Ok(search.last)
+    }
+
+    fn walk(&mut self, part: &'a str, depth: usize, on_path: bool) {
+        if depth == self.steps.len() {
+            if on_path {
+                self.last = Some(part);
+            }
+            return;
+        }
+        match json::kind(part) {
+            JsonKind::Object => {
+                for (key, value) in json::parts(part) {
+                    let here = on_path && json::unquote(key).as_bytes() == &*self.steps[depth].0;
+                    self.walk(value, depth + 1, here);
+                }
+            }
+            JsonKind::Array => {
+                if let Some(index) = &mut self.steps[depth].1
+                    && *index < 0
+                {
+                    let count = json::parts(part).count() as i64;
+                    if -*index <= count {
+                        *index += count;
+                    }
+                }
+                for (at, (_, value)) in json::parts(part).enumerate() {
+                    let here = on_path && self.steps[depth].1 == Some(at as i64);
+                    self.walk(value, depth + 1, here);
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 fn malformed(_: DatumError) -> EvalError {

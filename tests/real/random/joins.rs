@@ -14,6 +14,9 @@ pub struct Partner<'a> {
     pub unique: bool,
 }
 
+/// A column of the partner, and the one in scope that it equals.
+type Equated = (usize, (usize, usize));
+
 /// FROM and WHERE of a subquery; its sources are in scope.
 pub struct From {
     pub text: String,
@@ -33,9 +36,7 @@ impl<'a> Expressions<'a> {
     /// A table that hangs on something in scope; `one`: by a whole key.
     pub fn partner(&mut self, one: bool) -> Option<Partner<'a>> {
         let schema = self.schema;
-        /// A column of the partner, and the source and column that it equals.
-        type Equal = (usize, (usize, usize));
-        let mut found: Vec<(usize, Vec<Equal>)> = Vec::new();
+        let mut found: Vec<(usize, Vec<Equated>)> = Vec::new();
         let index = |t: &Table| schema.tables.iter().position(|o| o.name == t.name);
         for (s, v) in self.scope.iter().enumerate() {
             for r in &v.table.refers {
@@ -101,10 +102,42 @@ impl<'a> Expressions<'a> {
             return String::new();
         }
         let risky = std::mem::replace(&mut self.risky, false);
-        let depth = self.rng.u32(1..3);
-        let text = format!(" AND {}", self.of(Want::Bool, depth));
+        let text = format!(" AND {}", self.condition(0));
         self.risky = risky;
         text
+    }
+
+    /// Most of them hold for some rows and not for others.
+    pub fn condition(&mut self, start: usize) -> String {
+        match self.rng.u32(..6) {
+            0 => {
+                let depth = self.rng.u32(1..3);
+                self.of(Want::Bool, depth)
+            }
+            1 if self.subqueries > 0 => {
+                let length = self.scope.len();
+                let text = self.exists();
+                self.scope.truncate(length);
+                // Bare, where PostgreSQL makes a join of it.
+                text.map_or("true".into(), |t| t[1..t.len() - 1].to_owned())
+            }
+            2 => {
+                let (s, class) = (self.rng.usize(start..self.scope.len()), self.rng.u32(..14) as u8);
+                let fits = |k: &Kind| k.join_class() == Some(class);
+                match (self.column_of(s, fits), self.column(fits)) {
+                    (Some(a), Some(b)) => format!("{a} {} {b}", self.pick(&["<>", "=", "<=", "IS DISTINCT FROM"])),
+                    _ => self.own_condition(start),
+                }
+            }
+            _ => self.own_condition(start),
+        }
+    }
+
+    fn column_of(&mut self, source: usize, fits: impl Fn(&Kind) -> bool) -> Option<String> {
+        let columns = &self.scope[source].table.columns;
+        let all: Vec<usize> = (0..columns.len()).filter(|&i| fits(&columns[i].kind)).collect();
+        let &i = all.get(self.rng.usize(..all.len().max(1)))?;
+        Some(self.column_text(source, i))
     }
 
     /// One or more joins behind what is in scope.
@@ -175,6 +208,30 @@ impl<'a> Expressions<'a> {
             self.columns().filter(|(s, _, c)| *s >= start && c.kind.sorts()).map(|(s, i, _)| (s, i)).collect();
         let &(s, i) = all.get(self.rng.usize(..all.len().max(1)))?;
         Some(self.column_text(s, i))
+    }
+
+    /// An array or a jsonb object that an aggregate makes.
+    pub fn collected(&mut self) -> Option<String> {
+        let length = self.scope.len();
+        let text = self.collect();
+        self.scope.truncate(length);
+        text
+    }
+
+    fn collect(&mut self) -> Option<String> {
+        let from = self.from(false)?;
+        let order = self.total_order(from.start)?;
+        let column = self.sorting(from.start)?;
+        let call = match self.rng.u32(..4) {
+            0 => format!("array_agg(DISTINCT {column})"),
+            1 => {
+                let s = self.rng.usize(from.start..self.scope.len());
+                let i = self.rng.usize(..self.scope[s].table.columns.len());
+                format!("jsonb_object_agg(concat({column}, 'x'), {} ORDER BY {order})", self.column_text(s, i))
+            }
+            _ => format!("array_agg({column} ORDER BY {order})"),
+        };
+        Some(format!("(SELECT {call} {})", from.text))
     }
 
     /// A correlated subquery of this type, in parentheses.
@@ -286,7 +343,7 @@ impl<'a> Expressions<'a> {
             _ => return None,
         };
         let filter = match self.rng.u32(..4) {
-            0 => format!(" FILTER (WHERE {})", self.own_condition(from.start)),
+            0 => format!(" FILTER (WHERE {})", self.condition(from.start)),
             _ => String::new(),
         };
         Some(format!("(SELECT {call}{filter} {})", from.text))
@@ -294,7 +351,7 @@ impl<'a> Expressions<'a> {
 
     /// A condition that names a column of the subquery.
     fn own_condition(&mut self, start: usize) -> String {
-        let depth = self.rng.u32(..2);
+        let depth = self.rng.u32(..3);
         let any = self.of(Want::Bool, depth);
         let s = self.rng.usize(start..self.scope.len());
         let i = self.rng.usize(..self.scope[s].table.columns.len());

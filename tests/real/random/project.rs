@@ -36,7 +36,14 @@ pub(super) fn project(
             }
         };
         writeln!(report, "{text}").expect("a string");
-        described(&t, &plan, &schema.name, source)?;
+        let described = described(&t, &plan, &schema.name, source);
+        // What the case tables of the server say of constants the binder does not know.
+        if described.is_err() && ["upper(", "lower(", "initcap(", "ILIKE"].iter().any(|f| text.contains(f)) {
+            counts.refused += 1;
+            *counts.reasons.entry("by the server alone".into()).or_default() += 1;
+            continue;
+        }
+        described?;
         let contract = transform::contract(rng, &t, &plan);
         writeln!(report, "{contract}").expect("a string");
         std::fs::write(&at, text).expect("a file");

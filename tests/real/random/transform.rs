@@ -74,7 +74,7 @@ pub fn random(rng: &mut Rng, schema: &Schema, topic: &str, number: usize) -> Tra
     let alias = if alias.is_empty() { t.name.clone() } else { alias };
     let dead_letter = rng.u32(..3) == 0;
     let risky = rng.u32(..if dead_letter { 2 } else { 6 }) == 0;
-    let (joined, subqueries) = if wide { ([0, 1, 1, 2, 3][rng.usize(..5)], rng.u32(..5)) } else { (0, 0) };
+    let (joined, subqueries) = if wide { ([0, 1, 1, 2, 3][rng.usize(..5)], rng.u32(..7)) } else { (0, 0) };
     let mut e =
         Expressions { rng, schema, scope: vec![Visible { table: t, alias: qualified }], risky, subqueries, aliases: 0 };
     let mut joins = Vec::new();
@@ -127,6 +127,7 @@ pub fn random(rng: &mut Rng, schema: &Schema, topic: &str, number: usize) -> Tra
         e.risky &= joins.is_empty();
         match e.rng.u32(..3) {
             0 if dead_letter && joins.is_empty() => fails(&mut e, 5).map_or("true".into(), |f| format!("({f} <> 50)")),
+            _ if wide => e.condition(0),
             _ => e.of(Want::Bool, depth),
         }
     });
@@ -162,7 +163,7 @@ fn value(e: &mut Expressions<'_>, depth: u32) -> Made {
     let source = e.rng.usize(..e.scope.len());
     let table = e.scope[source].table;
     let any = e.rng.usize(..table.columns.len());
-    match e.rng.u32(..14) {
+    match e.rng.u32(..15) {
         0..=3 if table.columns[any].kind == Kind::Shape => Made::Shape(e.column_text(source, any)),
         0..=3 => Made::Scalar(e.column_text(source, any)),
         4 | 5 if depth > 0 => record(e, depth - 1),
@@ -178,7 +179,11 @@ fn value(e: &mut Expressions<'_>, depth: u32) -> Made {
             e.scope.truncate(length);
             one.unwrap_or_else(|| Made::Scalar(e.column_text(source, any)))
         }
-        10 if depth > 0 => {
+        10 if e.subqueries > 0 => match e.collected() {
+            Some(text) => Made::Scalar(text),
+            None => Made::Scalar(e.column_text(source, any)),
+        },
+        11 if depth > 0 => {
             let deep = e.rng.u32(..3);
             let when = match e.rng.bool() {
                 true => format!("{} IS NOT NULL", e.column_text(source, any)),
@@ -237,7 +242,13 @@ impl Made {
             Made::Scalar(text) | Made::Shape(text) => text.clone(),
             Made::Record(fields) => {
                 let fields: Vec<String> = fields.iter().map(|f| format!("'{}', {}", f.name, f.value.sql())).collect();
-                format!("jsonb_build_object({})", fields.join(", "))
+                // Some are put together of two.
+                match fields.split_first() {
+                    Some((first, rest)) if rest.iter().map(String::len).sum::<usize>() % 4 == 1 => {
+                        format!("(jsonb_build_object({first}) || jsonb_build_object({}))", rest.join(", "))
+                    }
+                    _ => format!("jsonb_build_object({})", fields.join(", ")),
+                }
             }
             Made::List { item, tail } => format!("ARRAY(SELECT {} {tail})", item.sql()),
             Made::One { item, tail } => format!("(SELECT {} {tail})", item.sql()),
@@ -328,6 +339,10 @@ impl Contracts<'_> {
                     {"name": "flag", "type": ["null", "boolean"], "default": null},
                 ]});
                 (inner, e.nullable)
+            }
+            (_, Shape::List { item, array, .. }) if !matches!(item.expr().ty.ty, Type::Array(_)) => {
+                // The elements' modifier is not the array's, and holds all the same.
+                (self.ty(&ColumnType { typmod: item.expr().ty.typmod, ..array.ty.clone() }), false)
             }
             (_, Shape::Scalar(e)) if self.key.iter().any(|k| k == name) => (self.key_ty(&e.ty), e.nullable),
             (_, shape) => (self.ty(&shape.expr().ty), shape.nullable()),
