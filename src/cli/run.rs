@@ -80,6 +80,7 @@ pub fn bridge(config: Config, shared: Arc<Shared>, run: &args::Run) -> Bridge {
             args::Until::Lsn(lsn) => Until::Lsn(lsn),
         }),
         state: None,
+        parked: None,
         config,
     }
 }

@@ -97,6 +97,9 @@ pub fn run(bridge: &mut Bridge) -> Exit {
                     while !shared.shutdown() {
                         shared.wait(LONGEST_WAIT);
                     }
+                    if let Some(stream) = bridge.parked.take() {
+                        stream.stop();
+                    }
                 }
                 return exit;
             }

@@ -8,9 +8,9 @@ use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
 use crate::assemble::{AssembleOptions, Assembler};
-use crate::capture::stream::{self, StreamOptions};
+use crate::capture::stream::{self, Stream, StreamOptions};
 use crate::capture::{self, Connection, Mode, connect, slot};
-use crate::config::Config;
+use crate::config::{Config, OnHalt};
 use crate::emit::{Emitter, Session};
 use crate::lsn::EndLsn;
 use crate::metrics::{BridgeState, TransformState};
@@ -21,7 +21,7 @@ use crate::transform::source::OnError;
 
 use super::counting::Counting;
 use super::decide::{self, Approvals, TableNeed, Wanted, WantedTable};
-use super::failure::Failure;
+use super::failure::{Exit, Failure, Verdict};
 use super::fuse::Fuse;
 use super::idle::IdlePolicy;
 use super::link::Link;
@@ -57,6 +57,9 @@ pub struct Bridge {
     pub until: Option<Until>,
     /// Opened once: the lock on its directory is held as long as the process lives.
     pub state: Option<State>,
+    /// After a final error under `on_halt = "stay"`: the stream, which nobody reads any more. Its reader goes on to answer
+    /// the server, so the slot stays held.
+    pub parked: Option<Stream>,
 }
 
 pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
@@ -329,6 +332,14 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
     let mut assembler =
         Assembler::new(AssembleOptions { spill_above: memory / 4, spill_directory: config.bridge.state_dir.clone() });
     let ended = pipeline.run(&mut stream, &mut assembler);
+    let stays = config.bridge.on_halt == OnHalt::Stay;
+    if let Err(failure) = ended.as_ref()
+        && stays
+        && matches!(failure.verdict(), Verdict::Stop(exit) if exit != Exit::Fenced)
+    {
+        bridge.parked = Some(stream);
+        return ended;
+    }
     shared.metrics.source_connected(false);
     if pipeline.reconciled {
         // A later session must not do it again.

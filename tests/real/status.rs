@@ -278,6 +278,8 @@ fn a_broker_that_is_away_leaves_the_process_alive_and_the_reason_in_the_status()
 fn a_halt_that_stays_answers_until_it_is_ended() {
     let bench = Bench::new("stays", "");
     bench.edit("[postgres]", "on_halt = \"stay\"\n[postgres]");
+    // A walsender that hears nothing for a second ends.
+    bench.sql(&format!("ALTER DATABASE {} SET wal_sender_timeout = '1s'", bench.database.name));
     bench.sql("INSERT INTO shop.item (id, name, price) VALUES (1, 'secret-row-value', 'NaN')");
     let mut bridge = Running::start(&bench, &[]);
     let status = wait_for("the halt", LIMIT, || Some(bridge.status()).filter(|s| s["state"] == "failed"));
@@ -292,6 +294,19 @@ fn a_halt_that_stays_answers_until_it_is_ended() {
     });
     not_seen(&bridge.process.log());
     not_seen(&bridge.get("/status").1);
+    // The slot's keepalives go on: the same walsender is alive long after its time.
+    let mut sql = bench.database.client();
+    let mut replied = |since: &str| {
+        let row = sql.query_opt(
+            "SELECT r.pid, r.reply_time::text, r.reply_time > $1::text::timestamptz + interval '3 s' \
+             FROM pg_replication_slots s JOIN pg_stat_replication r ON r.pid = s.active_pid WHERE s.database = current_database()",
+            &[&since],
+        );
+        row.expect("the view").map(|r| (r.get::<_, i32>(0), r.get::<_, String>(1), r.get::<_, bool>(2)))
+    };
+    let (pid, first, _) = replied("2020-01-01").expect("the slot is held");
+    let later = wait_for("answers three seconds on", LIMIT, || replied(&first).filter(|(_, _, late)| *late));
+    assert_eq!(later.0, pid);
     bridge.process.signal(libc::SIGTERM);
     assert_eq!(bridge.process.code(LIMIT), 6);
 }
