@@ -39,6 +39,7 @@ CREATE TABLE "shop"."orders" (
     CONSTRAINT "orders_pkey" PRIMARY KEY ("id"),
     CONSTRAINT "orders_status_check" CHECK ((status = ANY (ARRAY['draft'::text, 'placed'::text, 'paid'::text, 'shipped'::text, 'cancelled'::text])))
 );
+CREATE INDEX "orders_customer_id_idx" ON "shop"."orders" ("customer_id");
 
 CREATE TABLE "shop"."products" (
     "id" bigint NOT NULL,

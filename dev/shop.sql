@@ -48,6 +48,9 @@ CREATE TABLE shop.order_lines (
   PRIMARY KEY (order_id, line_no)
 );
 
+-- For whoever asks the SELECTs of PostgreSQL itself; pgspine does not.
+CREATE INDEX ON shop.orders (customer_id);
+
 INSERT INTO shop.customers (full_name, email, points)
 SELECT 'Customer ' || n, 'C' || n || '@Example.com', n * 37 % 1500 FROM generate_series(1, 100) AS n;
 

@@ -280,8 +280,9 @@ fn a_halt_that_stays_answers_until_it_is_ended() {
     bench.edit("[postgres]", "on_halt = \"stay\"\n[postgres]");
     // A walsender that hears nothing for a second ends.
     bench.sql(&format!("ALTER DATABASE {} SET wal_sender_timeout = '1s'", bench.database.name));
-    bench.sql("INSERT INTO shop.item (id, name, price) VALUES (1, 'secret-row-value', 'NaN')");
     let mut bridge = Running::start(&bench, &[]);
+    wait_for("the stream", LIMIT, || Some(bridge.status()).filter(|s| s["state"] == "streaming"));
+    bench.sql("INSERT INTO shop.item (id, name, price) VALUES (1, 'secret-row-value', 'NaN')");
     let status = wait_for("the halt", LIMIT, || Some(bridge.status()).filter(|s| s["state"] == "failed"));
     assert_eq!(
         (&status["problem"]["code"], &status["problem"]["retrying"]),
