@@ -286,6 +286,8 @@ const SELECTS: &[&str] = &[
     "SELECT o.id, ARRAY[o.id, o.customer_id, o.parent] AS a, ARRAY[o.status, NULL, 'x,y'] AS t FROM orders o",
     "SELECT l.order_id AS id, l.line_no, CASE WHEN p.id IS NOT NULL THEN jsonb_build_object('sku', p.sku, 'kind', p.kind) END AS product FROM lines l LEFT JOIN products p ON p.id = l.product_id",
     "SELECT c.id, coalesce((SELECT o.rate FROM orders o WHERE o.customer_id = c.id AND o.parent IS NULL ORDER BY o.id LIMIT 1), 0) * 2 AS r FROM customers c WHERE c.tier IS NOT NULL",
+    // A constant decides the CASE: the cast's modifier stays.
+    "SELECT o.id, CASE WHEN true THEN o.status::varchar(2) END AS s, CASE WHEN NULL THEN 1.5 ELSE o.rate::numeric(7,1) END AS r FROM orders o",
 ];
 
 #[test]
