@@ -83,7 +83,7 @@ fn topics_are_what_postgresql_answers() {
     let mut counts = Counts::default();
     let mut failures = Vec::new();
     // Who says how many waits for them.
-    let seconds = if number("PGSPINE_RANDOM_CASES").is_some() { u64::from(u32::MAX) } else { 35 };
+    let seconds = if number("PGSPINE_RANDOM_CASES").is_some() { u64::from(u32::MAX) } else { 30 };
     let limit = Duration::from_secs(number("PGSPINE_RANDOM_SECONDS").unwrap_or(seconds));
     let begun = Instant::now();
     let mut run = 0;
