@@ -299,6 +299,8 @@ const SELECTS: &[&str] = &[
     "SELECT o.id, d.sku FROM orders o LEFT JOIN (SELECT l.order_id, l.product_id, l.line_no FROM lines l WHERE l.line_no = 0) z ON z.order_id = o.id LEFT JOIN (SELECT p.id, p.sku FROM products p) d ON d.id = z.product_id",
     "SELECT o.id, 't1' = ANY (ARRAY[o.status, NULL]) AS a, o.id = ANY ('{1,2,3}') AS b, o.customer_id <> ALL (ARRAY(SELECT l.line_no FROM lines l WHERE l.order_id = o.id ORDER BY l.line_no)) AS c, (ARRAY(SELECT l.note FROM lines l WHERE l.order_id = o.id ORDER BY l.line_no))[2] AS second FROM orders o",
     "SELECT c.id, coalesce((SELECT o.rate FROM orders o WHERE o.customer_id = c.id AND o.parent IS NULL ORDER BY o.id LIMIT 1), 0) * 2 AS r FROM customers c WHERE c.tier IS NOT NULL",
+    // A constant decides the CASE: the cast's modifier stays.
+    "SELECT o.id, CASE WHEN true THEN o.status::varchar(2) END AS s, CASE WHEN NULL THEN 1.5 ELSE o.rate::numeric(7,1) END AS r FROM orders o",
 ];
 
 #[test]

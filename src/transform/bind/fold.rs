@@ -5,6 +5,7 @@
 
 use super::coerce::constant;
 use super::{Binder, Bound, codes};
+use crate::catalogue::ColumnType;
 use crate::datum::Value;
 use crate::transform::eval::Scope;
 use crate::transform::function::constant::objection;
@@ -181,11 +182,7 @@ fn fold(expr: Expr) -> Result<Expr, Failed> {
                 (None, None) => None,
             };
             match otherwise {
-                Some(otherwise) if kept.is_empty() && is_constant(&otherwise) => Expr { ty, ..*otherwise },
-                // A call keeps its own type: `varchar(3)` cuts.
-                Some(otherwise) if kept.is_empty() => {
-                    Expr { nullable: otherwise.nullable, kind: ExprKind::Relabel(otherwise), ty, span }
-                }
+                Some(otherwise) if kept.is_empty() => under(*otherwise, ty),
                 otherwise => {
                     let nullable =
                         kept.iter().any(|(_, t)| t.nullable) || otherwise.as_ref().is_none_or(|o| o.nullable);
@@ -194,6 +191,15 @@ fn fold(expr: Expr) -> Result<Expr, Failed> {
             }
         }
     })
+}
+
+/// The expression as a value of the type. A cast to varchar(4) stays one, also where the CASE around it had no modifier.
+fn under(expr: Expr, ty: ColumnType) -> Expr {
+    if is_constant(&expr) || expr.ty == ty {
+        return Expr { ty, ..expr };
+    }
+    let (nullable, span) = (expr.nullable, expr.span);
+    Expr { kind: ExprKind::Relabel(Box::new(expr)), ty, nullable, span }
 }
 
 fn simple(expr: Expr) -> Result<Expr, Failed> {

@@ -151,7 +151,7 @@ pub(super) fn step(
             letters += 1;
             let missing = errors.iter().find(|k| !s.errors.contains(k) && !told.contains(k));
             let stray = told.iter().find(|k| !errors.contains(k));
-            if (missing.is_some() || stray.is_some()) && !s.written.joins.is_empty() && doubtful_sql(s) {
+            if (missing.is_some() || stray.is_some()) && doubtful_sql(s) {
                 counts.doubtful += 1;
                 return Ok(true);
             }

@@ -44,7 +44,7 @@ pub(super) fn project(
             continue;
         }
         described?;
-        let contract = transform::contract(rng, &t, &plan);
+        let contract = contract::contract(rng, &t, &plan);
         writeln!(report, "{contract}").expect("a string");
         std::fs::write(&at, text).expect("a file");
         std::fs::write(at.with_extension("avsc"), contract.to_string()).expect("a file");
