@@ -2,6 +2,7 @@
 
 pub mod args;
 mod ask;
+mod bar;
 mod check;
 pub mod codes;
 mod demo;

@@ -59,7 +59,9 @@ pub fn run(args: &Args, run: &args::Run, log: &LogLevel) -> Exit {
         }
     };
     tracing::info!(bridge = config.bridge.name, version = super::version(), "starting");
+    let bar = super::bar::Bar::start(Arc::clone(&shared));
     let exit = runtime::run(&mut bridge);
+    drop(bar);
     tracing::info!(exit = exit as u8, "ended");
     exit
 }
