@@ -105,6 +105,7 @@ impl Pipeline<'_> {
     fn turn(&mut self, stream: &mut Stream, assembler: &mut Assembler) -> Result<Ended, Failure> {
         let mut last_freeze = Instant::now();
         let mut last_publish: Option<Instant> = None;
+        let mut held: Option<Chunk> = None;
         loop {
             self.shared.beat();
             failpoints::hit("turn");
@@ -142,7 +143,16 @@ impl Pipeline<'_> {
                 self.shared.wait_unpaused(LOOK_AROUND);
                 continue;
             }
-            match stream.next(LOOK_AROUND)? {
+            let next = match held.take() {
+                Some(chunk) => Some(chunk),
+                None => stream.next(LOOK_AROUND)?,
+            };
+            match next {
+                // The pause was asked for while we waited: what came after it waits too.
+                Some(chunk) if self.shared.paused() => {
+                    held = Some(chunk);
+                    continue;
+                }
                 Some(chunk) => {
                     self.chunk(&chunk, assembler)?;
                     stream.recycle(chunk);
