@@ -55,7 +55,7 @@ pub(super) fn apply(
     state: &mut State,
     out: &mut OutputBatch,
 ) -> bool {
-    let Engine { tables, transforms, relations, inserts: s, limits, changes, .. } = engine;
+    let Engine { tables, transforms, relations, inserts: s, limits, changes, events, .. } = engine;
     let records = tx.changes().saturating_mul(transforms.len() as u64);
     let plain = tx.only_inserts()
         && matches!(mode, Mode::Replay | Mode::Emit { skip: 0 })
@@ -69,9 +69,10 @@ pub(super) fn apply(
     let emit = mode != Mode::Replay;
     let done = tx.for_each(|change| match change {
         Change::Relation(relation) => {
-            learn(&relation, tables, relations);
+            learn(&relation, tables, relations, events);
             Ok(())
         }
+        Change::Insert { relation, .. } if events.read(relation) => Err(Unusual),
         Change::Insert { relation, new } => match Resolved::find(relation, relations, tables, info) {
             Ok(None) => Ok(()),
             Ok(Some(r)) => s.insert(&r, &new, emit.then_some(&mut *transforms), &mut out),
@@ -197,7 +198,7 @@ impl Scratch {
 }
 
 /// The memory of a vector for values that live elsewhere.
-fn recycled<'b>(mut used: Vec<Option<&[u8]>>) -> Vec<Option<&'b [u8]>> {
+pub(super) fn recycled<'b>(mut used: Vec<Option<&[u8]>>) -> Vec<Option<&'b [u8]>> {
     used.clear();
     // Collected in place: no allocation, no element.
     used.into_iter().map(|_| None).collect()

@@ -10,8 +10,10 @@
 //! before is evaluated again rather than remembered (`docs/adr/0002-compare-by-reevaluation.md`). Inside one transaction
 //! rows are counted, not overwritten: with deferrable keys two rows may share a topic key for a while.
 
+mod annotate;
 mod diff;
 mod error;
+pub mod event;
 mod held;
 mod inserts;
 mod net;
@@ -27,9 +29,11 @@ use crate::lsn::EndLsn;
 use crate::record::OutputBatch;
 use crate::relation::Relation;
 use crate::state::State;
+use crate::transform::eval::NoLookup;
 
 pub use diff::{Counts, OnError, Transform};
 pub use error::EngineError;
+pub use event::Events;
 use net::Net;
 pub use table::{Identity, Table};
 use table::{RelationMaps, Resolved};
@@ -42,6 +46,7 @@ pub struct Engine {
     net: Net,
     diff: diff::Scratch,
     inserts: inserts::Scratch,
+    pub events: Events,
     pub limits: SplitLimits,
     /// By table: inserts, updates, deletes, truncates that were applied.
     pub changes: Vec<[u64; 4]>,
@@ -93,6 +98,7 @@ impl Engine {
             net: Net::default(),
             diff: diff::Scratch::default(),
             inserts: inserts::Scratch::default(),
+            events: Events::default(),
             limits,
         }
     }
@@ -100,6 +106,7 @@ impl Engine {
     /// The stream begins anew: the server sends every Relation again.
     pub fn forget_relations(&mut self) {
         self.relations.forget();
+        self.events.forget_relations();
     }
 
     /// Applies one committed transaction to the state and appends its records. On an error nothing of it is in the
@@ -114,6 +121,8 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let info = tx.info;
         self.diff.mark(out);
+        self.diff.annotations.clear();
+        self.events.begin();
         if !inserts::apply(self, tx, &info, mode, state, out) {
             self.diff.take_back(out);
             let result = self.apply_inner(tx, &info, mode, state, out, outlet);
@@ -139,21 +148,24 @@ impl Engine {
         out: &mut OutputBatch,
         outlet: &mut dyn Outlet,
     ) -> Result<(), EngineError> {
-        let Engine { tables, relations, net, changes, .. } = self;
+        let Engine { tables, relations, net, changes, events, diff, .. } = self;
         tx.for_each(|change| -> Result<(), EngineError> {
             let resolve = |oid: Oid| Resolved::find(oid, relations, tables, info);
             match change {
                 Change::Relation(relation) => {
-                    learn(&relation, tables, relations);
+                    learn(&relation, tables, relations, events);
                     Ok(())
                 }
-                Change::Insert { relation, new } => match resolve(relation)? {
-                    Some(r) => {
-                        changes[r.index][0] += 1;
-                        net.insert(&r, new, info)
+                Change::Insert { relation, new } => {
+                    events.inserted(relation);
+                    match resolve(relation)? {
+                        Some(r) => {
+                            changes[r.index][0] += 1;
+                            net.insert(&r, new, info)
+                        }
+                        None => Ok(()),
                     }
-                    None => Ok(()),
-                },
+                }
                 Change::Update { relation, old, new } => match resolve(relation)? {
                     Some(r) => {
                         changes[r.index][1] += 1;
@@ -178,7 +190,12 @@ impl Engine {
                     }
                     Ok(())
                 }
-                Change::Message { .. } => Ok(()),
+                Change::Message { prefix, content } => {
+                    if prefix == annotate::PREFIX {
+                        diff.annotations.add(content);
+                    }
+                    Ok(())
+                }
             }
         })?;
         let emits = matches!(mode, Mode::Emit { .. });
@@ -190,7 +207,7 @@ impl Engine {
             // A replay that follows held keys finds the topic as it was left at its end. That is enough: nothing is emitted,
             // and of a key that is held to the end the topic has the last good value.
             let looks = emits || t.on_error != OnError::Halt;
-            if looks && self.net.table(t.table).is_some_and(|n| n.truncated) {
+            if looks && !t.event && self.net.table(t.table).is_some_and(|n| n.truncated) {
                 let mut keys = Vec::new();
                 outlet.live_keys(out, t, &mut |key, hash| keys.push((key.into(), hash)))?;
                 alive.insert(i, keys);
@@ -200,17 +217,26 @@ impl Engine {
         self.diff.begin(info, mode, out);
         for (i, transform) in self.transforms.iter_mut().enumerate() {
             // In a replay the records are in Kafka; held keys are state, and follow.
-            if info.end_lsn <= transform.live_from || (!emits && transform.on_error == OnError::Halt) {
+            let replayed = !emits && transform.on_error == OnError::Halt;
+            if transform.event || info.end_lsn <= transform.live_from || replayed {
                 continue;
             }
             let table = &self.tables[transform.table];
             let alive = alive.remove(&i).unwrap_or_default();
             diff::transform(transform, table, &self.net, alive, &mut self.diff, &limits, state, out, outlet)?;
         }
+        if emits {
+            self.events.emit(tx, &mut self.transforms, &NoLookup, &mut self.diff, &limits, out, outlet)?;
+        }
         self.diff.finish(out);
         self.net.store(&self.tables, state);
         self.diff.store_held(state);
         Ok(())
+    }
+
+    /// Annotations that were refused so far, and why the last one was.
+    pub fn refused_annotations(&self) -> (u64, &'static str) {
+        self.diff.annotations.refused()
     }
 
     /// The position moved on without a change for us.
@@ -223,8 +249,9 @@ impl Engine {
 }
 
 /// A Relation holds from here on; of relations that no transform reads nothing is kept.
-fn learn(relation: &Relation, tables: &[Table], relations: &mut RelationMaps) {
+fn learn(relation: &Relation, tables: &[Table], relations: &mut RelationMaps, events: &mut Events) {
     relations.learn(relation, tables);
+    events.learn(relation);
 }
 
 /// An old tuple as it identifies a row.

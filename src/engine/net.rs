@@ -71,9 +71,13 @@ impl Net {
 
     pub fn insert(&mut self, r: &Resolved<'_>, new: Tuple<'_>, info: &CommitInfo) -> Result<(), EngineError> {
         let (mut cells, mut row) = (Vec::new(), Vec::new());
+        if r.table.identity == Identity::Inserts {
+            return Ok(());
+        }
         r.row(&new, &mut cells, &mut row)?;
         self.image(r, &row, None, info)?;
         match &r.table.identity {
+            Identity::Inserts => Ok(()),
             Identity::Full => self.count(r.index, 1),
             Identity::Key { columns, .. } => {
                 self.key_of(r, &row, columns, info)?;
@@ -92,6 +96,7 @@ impl Net {
     ) -> Result<(), EngineError> {
         let (mut cells, mut row, mut old_row) = (Vec::new(), Vec::new(), Vec::new());
         match &r.table.identity {
+            Identity::Inserts => Ok(()),
             Identity::Full => {
                 let OldTuple::Full(old) = old else { return Err(incomplete(r, "the whole old row", info)) };
                 r.row(&old, &mut cells, &mut old_row)?;
@@ -165,9 +170,13 @@ impl Net {
         info: &CommitInfo,
     ) -> Result<(), EngineError> {
         let (mut cells, mut row) = (Vec::new(), Vec::new());
+        if r.table.identity == Identity::Inserts {
+            return Ok(());
+        }
         let tuple = old_tuple(&old).ok_or_else(|| incomplete(r, "an old tuple", info))?;
         r.row(&tuple, &mut cells, &mut row)?;
         match &r.table.identity {
+            Identity::Inserts => Ok(()),
             Identity::Full => {
                 if !matches!(old, OldTuple::Full(_)) {
                     return Err(incomplete(r, "the whole old row", info));
@@ -193,6 +202,9 @@ impl Net {
         state: &mut State,
         info: &CommitInfo,
     ) -> Result<(), EngineError> {
+        if r.table.identity == Identity::Inserts {
+            return Ok(());
+        }
         let Identity::Key { space, .. } = r.table.identity else {
             if leaf {
                 return Err(EngineError::LeafTruncated { table: r.table.name.clone(), lsn: info.end_lsn });

@@ -44,7 +44,7 @@ pub struct Summary {
 }
 
 /// Rows taken from the state in one go; a step is committed at the latest after as many.
-const CHUNK_ROWS: usize = 4096;
+pub(super) const CHUNK_ROWS: usize = 4096;
 
 /// Evaluates all roots and emits what differs. `seq` goes on over all transforms of one reconcile.
 pub fn upserts(

@@ -81,6 +81,7 @@ fn transform() -> Transform {
         context: Arc::new(Context::default()),
         table: 0,
         slots: vec![0, 1],
+        event: false,
         live_from: EndLsn::ZERO,
         on_error: OnError::Halt,
         dead_letter_columns: None,

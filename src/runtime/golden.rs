@@ -144,6 +144,7 @@ fn transform(d: &Definition, table: &Table) -> Transform {
             .iter()
             .map(|c| table.columns.iter().position(|t| t.name == c.name).unwrap())
             .collect(),
+        event: false,
         live_from: EndLsn::ZERO,
         on_error: OnError::Halt,
         dead_letter_columns: None,

@@ -116,6 +116,7 @@ pub fn follow(
     let held = state.new_temporary_space();
     let table = table.for_engine(&prints, stored.then_some(rows), at);
     let shown = Transform {
+        event: false,
         live_from: at,
         // A row that cannot be told is told as such, and the next one follows.
         on_error: OnError::DeadLetter { topic: TopicId(1), partitions: 1, held },

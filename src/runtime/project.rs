@@ -9,18 +9,20 @@ use sha2::{Digest, Sha256};
 
 use crate::capture::watch::Fingerprints;
 use crate::catalogue::{Catalogue, QualifiedName, ReplicaIdentity, Table, TableKind};
-use crate::config::{Config, OnError as OnErrorOverride};
+use crate::config::{Config, Headers, OnError as OnErrorOverride};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::encode::{Contract, KeySchema, RenderOptions, Renderer, SourceFile};
 use crate::engine;
 use crate::lsn::EndLsn;
 use crate::record::TopicId;
 use crate::state::SpaceId;
+use crate::transform::codes::{EVENT_ID, EVENT_PARTITIONED};
 use crate::transform::function::Context;
-use crate::transform::source::{self, KeyFormat, OnError, TransformFile};
+use crate::transform::source::{self, KeyFormat, Kind, OnError, TransformFile};
 use crate::transform::{self, Plan, UsedColumn};
 
 use super::codes;
+use super::decide::{Event, Wanted};
 
 /// Raised whenever a function, a cast or an encoding answers otherwise than before: topics are then reconciled.
 const EVALUATOR: u32 = 1;
@@ -45,6 +47,8 @@ pub struct TableUse {
     pub columns: Vec<UsedColumn>,
     /// Indexes into `columns`; None: REPLICA IDENTITY FULL, nothing is kept.
     pub identity: Option<Vec<usize>>,
+    /// Only events read it, as their root: nothing is kept, and nothing but its INSERTs counts.
+    pub inserts_only: bool,
 }
 
 impl Definition {
@@ -68,11 +72,27 @@ impl Definition {
             context: Arc::clone(context),
             table: table.0,
             slots: self.plan.sources[0].columns.iter().filter_map(place).collect(),
+            event: self.is_event(),
             live_from: EndLsn::ZERO,
             on_error: engine::OnError::Halt,
             dead_letter_columns: None,
             counts: engine::Counts::default(),
         }
+    }
+
+    pub fn is_event(&self) -> bool {
+        self.file.header.kind == Kind::Event
+    }
+
+    /// An event's root as the stream's INSERTs are read: the plan's columns and no others.
+    pub fn event_root(&self, table: &TableUse, prints: &Fingerprints) -> engine::Table {
+        let root = TableUse {
+            table: table.table.clone(),
+            columns: self.plan.sources[0].columns.clone(),
+            identity: None,
+            inserts_only: true,
+        };
+        root.for_engine(prints, None, EndLsn::ZERO)
     }
 
     pub fn key_columns(&self) -> Vec<String> {
@@ -126,6 +146,20 @@ impl Project {
             }
         }
         let tables = table_uses(&definitions, catalogue, &mut findings);
+        for d in definitions.iter().filter(|d| d.is_event()) {
+            let root = &d.plan.sources[0].table;
+            if tables.iter().any(|t| t.table.name == *root && t.partitioned()) {
+                let message = format!(
+                    "{root} is partitioned: an UPDATE that moves a row to another partition is an INSERT in the stream, and \
+                     an event"
+                );
+                findings.push(
+                    Diagnostic::warning(EVENT_PARTITIONED, message)
+                        .at(d.file.place(d.file.header.kind_span))
+                        .help("nothing to do if rows are never moved"),
+                );
+            }
+        }
         (Project { definitions, tables, warnings: Vec::new() }, findings)
     }
 
@@ -137,6 +171,21 @@ impl Project {
     pub fn table_of(&self, d: &Definition) -> usize {
         let oid = &d.plan.sources[0].table;
         self.tables.iter().position(|t| t.table.name == *oid).unwrap_or_default()
+    }
+
+    /// As a start decides about it. An event's root is not kept: only what is looked up has to be there.
+    pub fn wanted(&self, d: &Definition) -> Wanted {
+        let root = self.table_of(d);
+        let tables = d.plan.sources.iter().skip(usize::from(d.is_event()));
+        let place = |s: &transform::plan::Source| self.tables.iter().position(|t| t.table.name == s.table);
+        let header = &d.file.header;
+        Wanted {
+            topic: d.topic.clone(),
+            revision: d.revision.clone(),
+            tables: tables.filter_map(place).collect(),
+            holds: d.on_error == OnError::DeadLetter && !d.is_event(),
+            event: d.is_event().then_some(Event { root, backfill: header.backfill, on_gap: header.on_gap }),
+        }
     }
 
     /// Used columns per table, as the publication and the watch want them.
@@ -190,6 +239,13 @@ fn define(config: &Config, file: TransformFile, catalogue: &Catalogue) -> Result
         sql: Some(SourceFile { path: file.path.clone(), text: file.text.clone() }),
     };
     let renderer = Arc::new(Renderer::new(&plan, &contract, &key, &options)?);
+    if file.header.event_id.is_some() && config.kafka.headers == Headers::None {
+        return Err(vec![
+            Diagnostic::error(EVENT_ID, "event_id becomes a header, and [kafka] headers = \"none\" leaves headers out")
+                .at(file.place(file.header.event_id_span))
+                .help("write headers = \"standard\", or make the id a field"),
+        ]);
+    }
     let topic = format!("{}{}", config.topics.prefix, file.header.topic);
     let on_error = match config.topic_override(&file.header.topic).and_then(|o| o.on_error) {
         Some(OnErrorOverride::Halt) => OnError::Halt,
@@ -237,7 +293,9 @@ fn table_uses(definitions: &[Definition], catalogue: &Catalogue, findings: &mut 
     let mut uses = Vec::new();
     for (name, mut columns) in used {
         let Some(table) = catalogue.table(Some(&name.schema), &name.name) else { continue };
+        let inserts_only = is_inserts_only(definitions, name);
         let identity = match identity(table) {
+            _ if inserts_only => None,
             Identity::Full => None,
             Identity::Columns(names) => {
                 for c in table.columns.iter().filter(|c| names.contains(&c.name)) {
@@ -261,9 +319,36 @@ fn table_uses(definitions: &[Definition], catalogue: &Catalogue, findings: &mut 
                 continue;
             }
         };
-        uses.push(TableUse { table: table.clone(), columns: columns.into_values().collect(), identity });
+        uses.push(TableUse { table: table.clone(), columns: columns.into_values().collect(), identity, inserts_only });
+    }
+    // A publication that sends more than INSERTs asks an identity of every table in it.
+    if uses.iter().any(|u| !u.inserts_only) {
+        for u in uses.iter().filter(|u| u.inserts_only && matches!(identity(&u.table), Identity::None)) {
+            let name = &u.table.name;
+            findings.push(
+                Diagnostic::error(
+                    crate::capture::catalogue_codes::NO_IDENTITY,
+                    format!(
+                        "{name} has no replica identity: its events need none, but entities of this bridge have UPDATEs and \
+                         DELETEs published, and PostgreSQL would refuse those of {name}"
+                    ),
+                )
+                .help(format!(
+                    "give it a primary key, run ALTER TABLE {name} REPLICA IDENTITY FULL, or give the events a bridge of \
+                     their own: its publication sends only INSERTs"
+                )),
+            );
+        }
     }
     uses
+}
+
+fn is_inserts_only(definitions: &[Definition], name: &QualifiedName) -> bool {
+    definitions.iter().all(|d| {
+        let mut sources = d.plan.sources.iter();
+        let root = sources.next().is_some_and(|s| s.table == *name);
+        (d.is_event() || !root) && sources.all(|s| s.table != *name)
+    })
 }
 
 enum Identity {
@@ -310,6 +395,7 @@ impl TableUse {
     /// For the engine; `space` holds its rows, unless nothing is kept.
     pub fn for_engine(&self, prints: &Fingerprints, space: Option<SpaceId>, loaded_at: EndLsn) -> engine::Table {
         let identity = match (&self.identity, space) {
+            _ if self.inserts_only => engine::Identity::Inserts,
             (Some(columns), Some(space)) => engine::Identity::Key { columns: columns.clone(), space },
             _ => engine::Identity::Full,
         };
@@ -333,7 +419,8 @@ impl TableUse {
             .zip(self.types(prints))
             .map(|(c, (oid, typmod))| format!("{} {} {oid} {typmod}", c.name, c.attnum))
             .collect();
-        let identity = self.identity.as_ref().map_or("full".to_owned(), |i| format!("{i:?}"));
+        let without = if self.inserts_only { "inserts" } else { "full" };
+        let identity = self.identity.as_ref().map_or(without.to_owned(), |i| format!("{i:?}"));
         let leaf = if self.partitioned() { " leaf" } else { "" };
         format!("{}; {identity}{leaf}", columns.join(", "))
     }

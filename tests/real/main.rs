@@ -20,6 +20,7 @@ mod demo;
 mod differential;
 mod emit_topics;
 mod emit_transactions;
+mod events;
 mod function_datetime;
 mod function_json;
 mod function_numeric;

@@ -46,6 +46,7 @@ fn running() -> Case {
         diverged: None,
         slot: Slot::Usable { confirmed: lsn(0x80) },
         changed_tables: BTreeSet::new(),
+        lost_inserts: BTreeSet::new(),
         publication_changed: None,
     };
     Case {
@@ -65,8 +66,8 @@ impl Case {
             WantedTable { name: "public.plain".into(), oid: 11, layout: "id int4".into(), stored: false },
         ];
         let transforms = [
-            Wanted { topic: "kept".into(), revision: "a".into(), tables: vec![0], holds: false },
-            Wanted { topic: "plain".into(), revision: "b".into(), tables: vec![1], holds: self.holds },
+            Wanted { topic: "kept".into(), revision: "a".into(), tables: vec![0], holds: false, event: None },
+            Wanted { topic: "plain".into(), revision: "b".into(), tables: vec![1], holds: self.holds, event: None },
         ];
         decide(self.progress.as_ref(), &self.meta, &self.source, &tables, &transforms, &self.requested, &self.approvals)
     }

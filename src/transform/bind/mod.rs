@@ -21,20 +21,13 @@ use std::path::Path;
 use super::codes;
 use super::parse::ast::Relation;
 use super::plan::{Block, Expr, Plan, Source, UsedColumn};
-use super::source::{Kind, TransformFile};
+use super::source::TransformFile;
 use super::walk::{Columns, Renumber};
 use crate::catalogue::{Catalogue, Table, Type};
 use crate::diagnostic::{Code, Diagnostic, Place, Span};
 
 /// Binds a transform to a catalogue; all findings at once.
 pub fn bind(file: &TransformFile, catalogue: &Catalogue) -> Result<Plan, Vec<Diagnostic>> {
-    if file.header.kind == Kind::Event {
-        return Err(vec![
-            Diagnostic::error(codes::EVENT_UNSUPPORTED, "kind = \"event\" is not supported in this version")
-                .at(file.place(file.header.kind_span))
-                .help("leave kind out: an entity holds the current state; events come in the next release"),
-        ]);
-    }
     let mut binder = Binder::new(&file.path, &file.text, catalogue);
     let Relation::Table(root) = &file.select.from.relation else {
         return Err(vec![

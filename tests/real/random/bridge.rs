@@ -146,6 +146,7 @@ impl Bridge {
                 context: Arc::clone(context),
                 table,
                 slots: d.plan.sources[0].columns.iter().filter_map(slot).collect(),
+                event: false,
                 live_from: EndLsn::ZERO,
                 on_error,
                 dead_letter_columns: None,
@@ -178,7 +179,7 @@ impl Bridge {
     pub fn stored(&self, transform: usize) -> Option<SpaceId> {
         match self.engine.tables[self.engine.transforms[transform].table].identity {
             Identity::Key { space, .. } => Some(space),
-            Identity::Full => None,
+            Identity::Full | Identity::Inserts => None,
         }
     }
 
