@@ -40,7 +40,9 @@ BEGIN
   IF count > 16 OR size > 1024 THEN
     RAISE EXCEPTION 'annotations are 16 at most, and 1 KiB together' USING ERRCODE = '22023';
   END IF;
-  PERFORM pg_logical_emit_message(true, 'pgspine.annotate', annotations::text);
+  -- As strings, so that numbers stay as they are written.
+  PERFORM pg_logical_emit_message(true, 'pgspine.annotate',
+    (SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') FROM jsonb_each_text(annotations) AS e)::text);
 END
 $$;
 

@@ -71,10 +71,11 @@ impl Annotations {
             }
             let value = match value {
                 Value::String(text) => text,
-                Value::Number(n) => n.to_string(),
+                // Others would not come out as they were written.
+                Value::Number(n) if n.is_i64() || n.is_u64() => n.to_string(),
                 Value::Bool(b) => b.to_string(),
-                Value::Null | Value::Array(_) | Value::Object(_) => {
-                    return Err("a value that is no string, number or boolean");
+                Value::Number(_) | Value::Null | Value::Array(_) | Value::Object(_) => {
+                    return Err("a value that is no string, integer or boolean");
                 }
             };
             match self.found.iter_mut().find(|(known, _)| *known == name) {
@@ -143,7 +144,7 @@ mod tests {
     fn what_is_not_understood_shows_and_changes_nothing_else() {
         let refused = |why| [("user", "ann"), (REFUSED, why)];
         let name = "a name with other characters than A-Z a-z 0-9 . _ -, of more than 64, or that begins with pgspine";
-        let value = "a value that is no string, number or boolean";
+        let value = "a value that is no string, integer or boolean";
         let many: Vec<String> = (0..16).map(|n| format!("\"a{n}\": 1")).collect();
         let long = format!("{{\"a\": \"{}\"}}", "x".repeat(1024));
         for (bad, why) in [
@@ -155,6 +156,7 @@ mod tests {
             (r#"{"": "x"}"#, name),
             (r#"{"a": null}"#, value),
             (r#"{"a": {}}"#, value),
+            (r#"{"a": 1.50}"#, value),
             (&format!("{{{}}}", many.join(",")), "more than 16 annotations in one transaction"),
             (&long, "more than 1 KiB of annotations in one transaction"),
         ] {
