@@ -51,9 +51,12 @@ fn text(d: &Definition, table: &TableUse, from: &str) -> String {
     });
     let mut out = plan_text(&d.plan, filter.as_deref(), &table.table);
     let mut line = |text: String| out.push_str(&format!("  {text}\n"));
+    if !d.is_event() {
+        line("a change of one row touches its own record; a change of no column above touches nothing".to_owned());
+    }
     line(format!("topic    {}", d.topic));
     line(format!("state    {}", stored(table)));
-    line(format!("emits    {}", emits(table)));
+    line(format!("emits    {}", emits(d, table)));
     line(format!("on error {}", on_error(d)));
     line(format!("tables as in {from}"));
     out
@@ -65,6 +68,9 @@ fn columns(table: &TableUse) -> Vec<&str> {
 
 fn stored(table: &TableUse) -> String {
     let columns = columns(table).join(", ");
+    if table.inserts_only {
+        return "none: an INSERT carries its row".to_owned();
+    }
     match &table.identity {
         None => "none: with REPLICA IDENTITY FULL the stream brings every old row whole".to_owned(),
         Some(identity) => {
@@ -74,8 +80,11 @@ fn stored(table: &TableUse) -> String {
     }
 }
 
-fn emits(table: &TableUse) -> String {
+fn emits(d: &Definition, table: &TableUse) -> String {
     let name = &table.table.name;
+    if d.is_event() {
+        return format!("each INSERT of a row of {name} is an event; UPDATE, DELETE and TRUNCATE are none");
+    }
     let truncate = match table.identity {
         None => "a TRUNCATE reads the topic back for the keys to remove",
         Some(_) => "a TRUNCATE removes every row's key",
@@ -86,6 +95,7 @@ fn emits(table: &TableUse) -> String {
 fn on_error(d: &Definition) -> &'static str {
     match d.on_error {
         crate::transform::source::OnError::Halt => "halt: the bridge stops before the transaction",
+        crate::transform::source::OnError::DeadLetter if d.is_event() => "dead_letter: the row becomes a dead letter",
         crate::transform::source::OnError::DeadLetter => "dead_letter: the key keeps its last good value",
     }
 }
@@ -104,7 +114,7 @@ fn document(d: &Definition, table: &TableUse, from: &str) -> Value {
     };
     let identity = table.identity.as_ref().map(|i| i.iter().map(|&c| &table.columns[c].name).collect::<Vec<_>>());
     json!({
-        "transform": d.file.name, "topic": d.topic, "tables": from,
+        "transform": d.file.name, "topic": d.topic, "kind": if d.is_event() { "event" } else { "entity" }, "tables": from,
         "root": table.table.name.to_string(),
         "reads": d.plan.sources[0].columns.iter().map(|c| &c.name).collect::<Vec<_>>(),
         "filter": d.file.select.filter.is_some(),

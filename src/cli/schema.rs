@@ -135,7 +135,13 @@ fn draft(config: &Config, name: &str) -> Result<Exit, Failure> {
     let root = tables.catalogue.table(Some(&plan.sources[0].table.schema), &plan.sources[0].table.name);
     let comment = |column: &str| root.and_then(|t| t.column(column)).and_then(|c| c.comment.clone());
     let doc = file.header.doc.clone().or_else(|| root.and_then(|t| t.comment.clone()));
-    let note = Note { doc, topic: &file.header.topic, column: &comment, not_null: &file.header.not_null };
+    let note = Note {
+        doc,
+        topic: &file.header.topic,
+        column: &comment,
+        not_null: &file.header.not_null,
+        event_id: file.header.event_id.as_deref(),
+    };
     super::print(&draft::contract(&plan, &note));
     Ok(Exit::Done)
 }

@@ -18,6 +18,8 @@ pub struct Note<'a> {
     pub column: &'a dyn Fn(&str) -> Option<String>,
     /// Outputs that the header asserts to be non-null.
     pub not_null: &'a [String],
+    /// The output that is a header and no field.
+    pub event_id: Option<&'a str>,
 }
 
 /// The text of an `.avsc` that the plan's outputs fit.
@@ -33,6 +35,7 @@ pub fn contract(plan: &Plan, note: &Note<'_>) -> String {
         .outputs
         .iter()
         .enumerate()
+        .filter(|(_, o)| Some(o.name.as_str()) != note.event_id)
         .map(|(i, o)| {
             let asserted = plan.key.contains(&i) || note.not_null.contains(&o.name);
             drafter.field(&o.name, &o.shape, asserted, &pascal(last))

@@ -237,11 +237,12 @@ pub fn decide(
 
     let known = |t: &Wanted| emitted.is_some_and(|p| p.topics.contains_key(&t.topic));
     let cursor = |t: &Wanted| emitted.and_then(|p| p.cursor.as_ref()?.reconcile.get(&t.topic));
-    let lost = |t: &Wanted, e: &Event| {
+    // The stream itself is broken off, or cannot be evaluated from the progress on; or only some INSERTs were not in it.
+    let severed = |t: &Wanted| {
         gap || source.slot == Slot::Temporary
-            || source.lost_inserts.contains(&tables[e.root].name)
             || t.tables.iter().any(|&i| tables[i].stored && loaded[i].is_none_or(|lsn| lsn > at))
     };
+    let lost = |t: &Wanted, e: &Event| severed(t) || source.lost_inserts.contains(&tables[e.root].name);
     // What the stream of an event topic lacks, a person or its header has to answer for.
     for t in transforms.iter().filter(|t| known(t)) {
         let Some(e) = &t.event else { continue };
@@ -304,9 +305,11 @@ pub fn decide(
         (t.holds && !state_usable).then_some(Reason::State)
     };
     let reconcile: Vec<Option<Reason>> = transforms.iter().map(reason).collect();
-    let follows = transforms.iter().zip(&reconcile);
-    let follows: Vec<bool> =
-        follows.map(|(t, r)| r.is_none() || (t.event.is_some() && *r == Some(Reason::Unfinished))).collect();
+    let follows = |(t, r): (&Wanted, &Option<Reason>)| match t.event {
+        None => r.is_none(),
+        Some(_) => known(t) && !severed(t),
+    };
+    let follows: Vec<bool> = transforms.iter().zip(&reconcile).map(follows).collect();
 
     let needs = tables.iter().enumerate().map(|(i, t)| {
         let read_by_reconcile = transforms.iter().zip(&reconcile).zip(&jobs).any(|((w, r), job)| {

@@ -11,6 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::capture::catalogue_codes;
 use crate::capture::watch::{self, Consequence, Fingerprints, PublicationPrint, TablePrint};
 use crate::catalogue::QualifiedName;
+use crate::diagnostic::Code;
 
 #[derive(Serialize, Deserialize, PartialEq)]
 struct Compact {
@@ -24,12 +25,16 @@ struct Compact {
 #[derive(Debug, Default, PartialEq)]
 pub struct Changed {
     pub tables: BTreeSet<String>,
-    /// Those of which INSERTs may not have been sent: another table, or not in the publication for a while.
+    /// Those of which INSERTs may not have been seen.
     pub lost_inserts: BTreeSet<String>,
     pub publication: Option<String>,
     /// For the log, one line each.
     pub messages: Vec<String>,
 }
+
+/// Another table, one that was out of the publication for a while, one with a partition that we did not know.
+const LOSE_INSERTS: [Code; 3] =
+    [catalogue_codes::TABLE_REPLACED, catalogue_codes::MEMBERSHIP_CHANGED, catalogue_codes::PARTITIONS_CHANGED];
 
 /// For the progress record.
 pub fn compact(prints: &Fingerprints) -> Value {
@@ -55,7 +60,7 @@ pub fn changed(progress: &Value, kept: Option<&Value>, now: &Fingerprints) -> Ch
                 (Consequence::TableGap, Some(table)) => {
                     changed.tables.insert(table.to_string());
                     let code = finding.diagnostic.code;
-                    if [catalogue_codes::TABLE_REPLACED, catalogue_codes::MEMBERSHIP_CHANGED].contains(&code) {
+                    if LOSE_INSERTS.contains(&code) {
                         changed.lost_inserts.insert(table.to_string());
                     }
                 }

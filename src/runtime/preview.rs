@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::encode::readback::body_hash;
 use crate::encode::{Outcome, Rendered, body_of, plain_json};
 use crate::engine::reconcile::{Steps, Task, upserts};
-use crate::engine::{Engine, EngineError, Mode, OnError, Outlet, SplitLimits, Transform};
+use crate::engine::{Engine, EngineError, Events, Mode, OnError, Outlet, SplitLimits, Transform};
 use crate::http::Health;
 use crate::lsn::EndLsn;
 use crate::metrics::Metrics;
@@ -114,15 +114,16 @@ pub fn follow(
     let rows = loaded.first().map_or(SpaceId(0), |l| l.space);
     let stored = table.identity.is_some();
     let held = state.new_temporary_space();
+    let events = if d.is_event() { vec![(0, d.event_root(table, &prints))] } else { Vec::new() };
     let table = table.for_engine(&prints, stored.then_some(rows), at);
     let shown = Transform {
-        event: false,
         live_from: at,
         // A row that cannot be told is told as such, and the next one follows.
         on_error: OnError::DeadLetter { topic: TopicId(1), partitions: 1, held },
         ..d.for_engine(0, (0, &table), &survey.context)
     };
     let mut engine = Engine::new(vec![table], vec![shown], SplitLimits { records: 100_000, bytes: 64 << 20 });
+    engine.events = Events::new(events);
     let mut out = OutputBatch::default();
     let mut show = Show { d, take, left: first, alive: (!stored).then(BTreeMap::new), ended: false, failure: None };
     let info = CommitInfo { xid: 0, end_lsn: at, commit_time: clock::now_postgres_micros() };

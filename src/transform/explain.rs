@@ -36,7 +36,6 @@ pub fn explain(plan: &Plan, filter_text: Option<&str>, root: &Table) -> String {
         shape(&mut text, 1, &output.name, &output.shape, &key);
         line(text);
     }
-    line("  a change of one row touches its own record; a change of no column above touches nothing".to_owned());
     out
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::crash::is_killed;
 use crate::reconcile_scene::*;
 use crate::support::*;
 
@@ -176,11 +177,12 @@ fn killed_anywhere_each_event_comes_exactly_once_and_with_its_state() {
         s.environment("PGSPINE_FAILPOINT", point);
         s.start(&[]);
         let mut process = s.process.take().unwrap();
-        wait_for(point, LIMIT, || {
+        let ended = wait_for(point, LIMIT, || {
             i += 1;
             send(&mut s, i);
             process.ended()
         });
+        assert!(is_killed(ended), "{}", process.log());
         drop(process);
         together(&s);
         s.environment("PGSPINE_FAILPOINT", "none");
@@ -214,7 +216,7 @@ fn a_transaction_of_many_events_goes_out_in_parts_and_exactly_once() {
              INSERT INTO outbox (id, order_id) SELECT i, i FROM generate_series(1, 150) i; INSERT INTO sent SELECT id FROM outbox; DELETE FROM outbox",
         );
         let mut process = s.process.take().unwrap();
-        wait_for(point, LIMIT, || process.ended());
+        assert!(is_killed(wait_for(point, LIMIT, || process.ended())), "{}", process.log());
         drop(process);
         s.environment("PGSPINE_FAILPOINT", "none");
         s.start(&[]);
@@ -254,7 +256,7 @@ fn rows_that_are_there_are_events_if_the_header_says_so() {
                 s.environment("PGSPINE_FAILPOINT", point);
                 s.spawn(&[]);
                 let mut process = s.process.take().unwrap();
-                wait_for(point, LIMIT, || process.ended());
+                assert!(is_killed(wait_for(point, LIMIT, || process.ended())), "{}", process.log());
                 drop(process);
                 // In the stream, and partly still there: no INSERT that follows the begin may be passed over.
                 run(
