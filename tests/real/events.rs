@@ -528,3 +528,124 @@ fn what_an_event_cannot_be_is_refused_by_name() {
     std::fs::write(&toml, text.replace("[kafka]\n", "[kafka]\nheaders = \"none\"\n")).unwrap();
     s.refused(&[], 2, &["PGS1008", "headers"]);
 }
+
+/// What a reader hears of one event: id, key, n, and who annotated its transaction.
+type Told = (String, String, Option<String>, Option<String>);
+
+/// Statements of one transaction at random; gives the rows that it inserts.
+fn transaction(rng: &mut fastrand::Rng, next: &mut u32) -> (Vec<String>, Vec<Told>) {
+    let (mut statements, mut told) = (Vec::new(), Vec::new());
+    let user = (rng.u32(..3) == 0).then(|| format!("u{next}"));
+    if let Some(user) = &user {
+        statements
+            .push(format!("SELECT pg_logical_emit_message(true, 'pgspine.annotate', '{{\"user\": \"{user}\"}}')"));
+    }
+    for _ in 0..rng.usize(1..6) {
+        let begin = told.len();
+        let rolled_back = rng.u32(..5) == 0;
+        if rolled_back {
+            statements.push("SAVEPOINT s".into());
+        }
+        for _ in 0..rng.usize(1..4) {
+            let item = rng.u32(..20);
+            statements.push(match rng.u32(..9) {
+                0..=2 => {
+                    let rows: Vec<String> = (0..rng.usize(1..4))
+                        .map(|_| {
+                            *next += 1;
+                            let (key, n) = (rng.u32(..4), rng.u32(..3));
+                            let n = if n == 0 { -1 } else { *next as i32 };
+                            // WHERE lets these through.
+                            if n != -1 {
+                                told.push((next.to_string(), key.to_string(), Some(n.to_string()), user.clone()));
+                            }
+                            format!("('{next}', {key}, {n})")
+                        })
+                        .collect();
+                    format!("INSERT INTO outbox (id, order_id, n) VALUES {}", rows.join(", "))
+                }
+                3 => "UPDATE outbox SET n = n + 1000, order_id = order_id + 10".into(),
+                4 => "DELETE FROM outbox".into(),
+                5 => "DELETE FROM outbox WHERE seq % 2 = 0".into(),
+                6 if rng.u32(..4) == 0 => "TRUNCATE outbox".into(),
+                7 => format!("DELETE FROM item WHERE id = {item}"),
+                _ => {
+                    format!("INSERT INTO item VALUES ({item}, '{next}') ON CONFLICT (id) DO UPDATE SET a = excluded.a")
+                }
+            });
+        }
+        if rolled_back {
+            statements.push("ROLLBACK TO s".into());
+            told.truncate(begin);
+        }
+    }
+    (statements, told)
+}
+
+#[test]
+fn random_transactions_of_state_and_events_under_random_kills() {
+    let seed = std::env::var("PGSPINE_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+    eprintln!("PGSPINE_SEED={seed}");
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let more = format!("[commit]\nsplit_records = {}\n", [5, 1000][rng.usize(..2)]);
+    let mut s = shop("events_random", "", &more);
+    if rng.bool() {
+        s.client.batch_execute("ALTER TABLE outbox REPLICA IDENTITY FULL").unwrap();
+    }
+    // The outbox is an entity's root too, now and then.
+    if rng.bool() {
+        let select = "SELECT o.id, o.n FROM outbox AS o";
+        s.transform("kept", "", 1, select, &[("id", "\"string\""), ("n", INT_OR_NULL)]);
+    }
+    s.start(&[]);
+    s.sync();
+    let (mut next, mut expected) = (0, Vec::new());
+    for _ in 0..6 {
+        for _ in 0..rng.usize(3..15) {
+            let (statements, told) = transaction(&mut rng, &mut next);
+            if rng.u32(..8) == 0 {
+                s.client.batch_execute(&format!("BEGIN; {}; ROLLBACK", statements.join("; "))).unwrap();
+                continue;
+            }
+            s.commit(&statements.join("; "));
+            expected.extend(told);
+        }
+        match rng.u32(..3) {
+            0 => s.sync(),
+            1 => {
+                s.kill9();
+                s.start(&[]);
+            }
+            _ => {
+                s.stop();
+                let point = ["evaluated", "produced", "before_commit", "after_commit", "before_state"][rng.usize(..5)];
+                s.environment("PGSPINE_FAILPOINT", point);
+                s.spawn(&[]);
+                let mut process = s.process.take().unwrap();
+                let ended = wait_for(point, LIMIT, || {
+                    next += 1;
+                    s.commit(&format!("INSERT INTO outbox (id, order_id, n) VALUES ('{next}', 1, {next})"));
+                    expected.push((next.to_string(), "1".to_owned(), Some(next.to_string()), None));
+                    process.ended()
+                });
+                assert!(is_killed(ended), "{}", process.log());
+                s.environment("PGSPINE_FAILPOINT", "none");
+                s.start(&[]);
+            }
+        }
+    }
+    s.sync();
+    s.stop();
+    s.check();
+    let heard = s.heard("placed").into_iter().map(|h| {
+        let value = h.value.as_ref().unwrap();
+        (
+            h.headers["pgspine-event-id"].clone(),
+            h.key[0].clone().unwrap(),
+            value[1].clone(),
+            h.headers.get("user").cloned(),
+        )
+    });
+    assert_eq!(heard.collect::<Vec<Told>>(), expected, "PGSPINE_SEED={seed}");
+    assert!(expected.len() > 10);
+}

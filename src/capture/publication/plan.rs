@@ -81,7 +81,10 @@ pub fn changes(columns: Columns, name: &str, wanted: &[WantedTable], facts: &Fac
     }
     plan.statements = match &facts.publication {
         None => vec![create(name, &members, sends(wanted))],
-        Some(publication) => alter(name, publication, &members, sends(wanted)),
+        Some(publication) => {
+            let bare = wanted.iter().any(|t| facts.sent_for(t.oid).any(|r| r.identity == Identity::Nothing));
+            alter(name, publication, &members, sends(wanted), bare)
+        }
     };
     plan
 }
@@ -125,10 +128,12 @@ impl Sends {
     }
 }
 
-fn alter(name: &str, existing: &Publication, members: &[Member<'_>], sends: Sends) -> Vec<String> {
+/// `bare`: a table has no replica identity.
+fn alter(name: &str, existing: &Publication, members: &[Member<'_>], sends: Sends, bare: bool) -> Vec<String> {
     let publication = always_quote_ident(name);
     let mut statements = Vec::new();
-    if !existing.has(sends) || (sends == Sends::Inserts && existing.asks_identity()) {
+    // One that sends more than is asked for is left alone as long as it does no harm.
+    if !existing.has(sends) || (bare && existing.asks_identity()) {
         statements.push(format!("ALTER PUBLICATION {publication} SET ({})", sends.options()));
     }
     let as_wanted = |m: &super::Member| {

@@ -205,6 +205,7 @@ pub(super) fn topic_tasks(
 }
 
 /// What the first progress record of the session says beside the position.
+#[allow(clippy::too_many_arguments)]
 pub(super) fn progress_edits(
     config: &Config,
     project: &Project,
