@@ -674,3 +674,21 @@ fn a_partitioned_root_asks_for_replay_when_a_partition_comes() {
     found.sort();
     assert_eq!(found, [1, 2, 3, 100, 101, 102]);
 }
+
+#[test]
+fn a_preview_follows_events() {
+    let mut s = shop("events_preview", "", "");
+    s.client.batch_execute("INSERT INTO outbox (id, order_id) VALUES ('there', 1)").unwrap();
+    assert_eq!(s.project.output(&["setup"]).status.code(), Some(0));
+    let preview = s.project.spawn(&["preview", "placed", "--follow"], &[]);
+    let lines = || preview.log().lines().filter(|l| l.starts_with("{\"key\"")).count();
+    wait_for("the row that is there", LIMIT, || (lines() == 1).then_some(()));
+    run(&mut s, "INSERT INTO outbox (id, order_id) VALUES ('a', 7); DELETE FROM outbox");
+    run(&mut s, "INSERT INTO outbox (id, order_id) VALUES ('b', 8)");
+    wait_for("the events", LIMIT, || (lines() == 3).then_some(()));
+    let log = preview.log();
+    assert!(
+        log.contains("\"order_id\":7") && log.contains("\"order_id\":8") && !log.contains("\"value\":null"),
+        "{log}"
+    );
+}
