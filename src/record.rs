@@ -44,6 +44,38 @@ pub struct OutputRecord {
     pub xid: u32,
     /// `1/more`, `7/last` on a split transaction: (part, is the last).
     pub part: Option<(u32, bool)>,
+    /// `pgspine-event-id`, of an event.
+    pub event_id: Option<Range<u32>>,
+    /// Headers that the transaction's own messages ask for (`annotation`); empty where there are none. Records of one
+    /// transaction share them.
+    pub annotations: Range<u32>,
+}
+
+/// Headers one after the other, as they lie in a batch's arena: the name with its NUL, four bytes of length, the value.
+pub mod annotation {
+    use std::ffi::CStr;
+
+    /// False: the name holds a NUL, and nothing is written.
+    pub fn write(name: &str, value: &str, out: &mut Vec<u8>) -> bool {
+        if name.bytes().any(|b| b == 0) {
+            return false;
+        }
+        out.extend_from_slice(name.as_bytes());
+        out.push(0);
+        out.extend_from_slice(&(value.len() as u32).to_le_bytes());
+        out.extend_from_slice(value.as_bytes());
+        true
+    }
+
+    pub fn each(mut bytes: &[u8]) -> impl Iterator<Item = (&CStr, &[u8])> {
+        std::iter::from_fn(move || {
+            let name = CStr::from_bytes_until_nul(bytes).ok()?;
+            let (length, rest) = bytes.get(name.count_bytes() + 1..)?.split_first_chunk::<4>()?;
+            let (value, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+            bytes = rest;
+            Some((name, value))
+        })
+    }
 }
 
 /// Records of one or several whole source transactions (or one part of a split one, or a step of a reconcile).
@@ -65,15 +97,29 @@ impl OutputBatch {
     pub fn value(&self, r: &OutputRecord) -> Option<&[u8]> {
         r.value.as_ref().map(|v| &self.arena[v.start as usize..v.end as usize])
     }
+    pub fn event_id(&self, r: &OutputRecord) -> Option<&[u8]> {
+        r.event_id.as_ref().map(|v| &self.arena[v.start as usize..v.end as usize])
+    }
+    pub fn annotations(&self, r: &OutputRecord) -> &[u8] {
+        &self.arena[r.annotations.start as usize..r.annotations.end as usize]
+    }
     /// Takes the records from `first` on out, with their bytes; both keep the position.
     pub fn split_off(&mut self, first: usize) -> OutputBatch {
         let records = self.records.split_off(first);
-        let at = records.first().map_or(self.arena.len(), |r| r.key.start as usize);
+        // Annotations stand before the first record that carries them.
+        let begin = |r: &OutputRecord| if r.annotations.is_empty() { r.key.start } else { r.annotations.start };
+        let at = records.first().map_or(self.arena.len(), |r| begin(r) as usize);
         let arena = self.arena.split_off(at);
         let moved = |r: Range<u32>| r.start - at as u32..r.end - at as u32;
         let records = records
             .into_iter()
-            .map(|r| OutputRecord { key: moved(r.key.clone()), value: r.value.clone().map(moved), ..r })
+            .map(|r| OutputRecord {
+                key: moved(r.key.clone()),
+                value: r.value.clone().map(moved),
+                event_id: r.event_id.clone().map(moved),
+                annotations: if r.annotations.is_empty() { 0..0 } else { moved(r.annotations.clone()) },
+                ..r
+            })
             .collect();
         OutputBatch { arena, records, end_lsn: self.end_lsn, commit_time: self.commit_time, xid: self.xid }
     }

@@ -26,7 +26,7 @@ WITH RECURSIVE wanted AS (
   ) AS part
 )
 SELECT p.oid AS publication, p.puballtables AS all_tables, p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate AS whole,
-       p.pubviaroot AS via_root,
+       p.pubinsert AS insert, p.pubviaroot AS via_root,
        w.schema, w.name, w.oid, w.relkind AS kind, w.relreplident AS identity,
        ( SELECT json_agg(i.indexrelid::bigint ORDER BY i.indexrelid) FROM pg_index AS i
          WHERE i.indrelid = w.oid AND i.indisvalid AND i.indimmediate AND i.indisunique

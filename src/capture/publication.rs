@@ -29,6 +29,8 @@ pub struct WantedTable {
     pub name: QualifiedName,
     pub columns: Vec<String>,
     pub row_security: bool,
+    /// Only its INSERTs are read.
+    pub inserts_only: bool,
 }
 
 /// What the server says, for the planner.
@@ -150,6 +152,7 @@ pub fn wanted_tables<'a>(
                 name: table.name.clone(),
                 columns,
                 row_security: table.row_security,
+                inserts_only: false,
             }),
         }
     }

@@ -33,8 +33,16 @@ pub struct PublicationPrint {
     pub oid: Oid,
     /// Insert, update, delete and truncate are all sent.
     pub whole: bool,
+    /// Insert is: all that events need.
+    #[serde(default = "sent")]
+    pub insert: bool,
     pub via_root: bool,
     pub all_tables: bool,
+}
+
+/// A print from before there was the field is of a publication that sends everything.
+fn sent() -> bool {
+    true
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,6 +100,7 @@ fn publication_print(line: Line<'_>) -> Result<PublicationPrint, ReadError> {
     Ok(PublicationPrint {
         oid: line.number("publication")?,
         whole: line.bool("whole")?,
+        insert: line.bool("insert")?,
         via_root: line.bool("via_root")?,
         all_tables: line.bool("all_tables")?,
     })

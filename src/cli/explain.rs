@@ -117,16 +117,21 @@ impl<'a> Subject<'a> {
             d.file.text[span.start as usize..span.end as usize].to_owned()
         });
         let mut out = self.explained.text(filter.as_deref(), &self.root().table);
+        if !d.is_event() {
+            out.push_str(&self.explained.touches_text());
+        }
         let mut line = |text: String| out.push_str(&format!("  {text}\n"));
         line(format!("topic    {}", d.topic));
         let kept = self.kept();
-        if kept.is_empty() {
+        if self.root().inserts_only {
+            line(format!("state    none of {}: an INSERT carries its row", self.root().table.name));
+        } else if kept.is_empty() {
             line("state    none: with REPLICA IDENTITY FULL the stream brings every old row whole".to_owned());
         }
         for kept in &kept {
             line(format!("state    {}", self.stored(kept)));
         }
-        for source in 1..d.plan.sources.len() as u16 {
+        for source in (1..d.plan.sources.len() as u16).filter(|_| !d.is_event()) {
             if let Some(text) = self.fan_out(source) {
                 line(format!("fan-out  {text}"));
             }
@@ -169,6 +174,11 @@ impl<'a> Subject<'a> {
     }
 
     fn emits(&self) -> String {
+        if self.d.is_event() {
+            let (name, joined) = (&self.root().table.name, self.d.plan.sources.len() > 1);
+            let joined = if joined { ", with what is looked up as of its commit" } else { "" };
+            return format!("each INSERT of a row of {name} is an event{joined}; UPDATE, DELETE and TRUNCATE are none");
+        }
         if self.d.plan.sources.len() > 1 {
             return "a transaction evaluates each record that it touches once, and emits only a difference".to_owned();
         }
@@ -192,6 +202,8 @@ fn size(estimate: &Estimate<'_>, kept: &Kept<'_>) -> Option<super::estimate::Siz
 fn on_error(d: &Definition) -> &'static str {
     match d.on_error {
         crate::transform::source::OnError::Halt => "halt: the bridge stops before the transaction",
+        crate::transform::source::OnError::DeadLetter if d.is_event() => "dead_letter: the row becomes a dead letter",
+        crate::transform::source::OnError::DeadLetter if d.is_event() => "dead_letter: the row becomes a dead letter",
         crate::transform::source::OnError::DeadLetter => "dead_letter: the key keeps its last good value",
     }
 }

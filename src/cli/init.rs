@@ -225,8 +225,13 @@ fn contract(known: &Catalogue, root: &Table, file: &TransformFile, plan: &transf
     let column = |table: &QualifiedName, column: &str| {
         known.table(Some(&table.schema), &table.name)?.column(column)?.comment.clone()
     };
-    let note =
-        Note { doc: root.comment.clone(), topic: &file.header.topic, column: &column, not_null: &file.header.not_null };
+    let note = Note {
+        doc: root.comment.clone(),
+        topic: &file.header.topic,
+        column: &column,
+        not_null: &file.header.not_null,
+        event_id: file.header.event_id.as_deref(),
+    };
     draft::contract(plan, &note)
 }
 

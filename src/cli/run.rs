@@ -15,6 +15,7 @@ use crate::metrics::Metrics;
 use crate::runtime::decide::Approvals;
 use crate::runtime::{self, Bridge, Exit, Failure, Shared, Until};
 use crate::state::{Limits, State};
+use crate::transform::source::Kind;
 
 pub fn run(args: &Args, run: &args::Run, log: &LogLevel) -> Exit {
     let config = match super::load_config(args) {
@@ -163,6 +164,9 @@ fn handler(shared: Arc<Shared>, log: LogLevel, config: &Config) -> Handler {
                 for name in &names {
                     let file = files.iter().find(|f| f.name == *name);
                     let file = file.ok_or_else(|| format!("there is no transform {name:?}"))?;
+                    if file.header.kind == Kind::Event {
+                        return Err(runtime::no_reconcile_of_events(name).to_string());
+                    }
                     topics.insert(format!("{prefix}{}", file.header.topic));
                 }
                 shared.ask_reconcile(topics);

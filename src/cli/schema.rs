@@ -145,7 +145,13 @@ fn draft(config: &Config, name: &str) -> Result<Exit, Failure> {
         tables.catalogue.table(Some(&table.schema), &table.name)?.column(column)?.comment.clone()
     };
     let doc = file.header.doc.clone().or_else(|| root.and_then(|t| t.comment.clone()));
-    let note = Note { doc, topic: &file.header.topic, column: &comment, not_null: &file.header.not_null };
+    let note = Note {
+        doc,
+        topic: &file.header.topic,
+        column: &comment,
+        not_null: &file.header.not_null,
+        event_id: file.header.event_id.as_deref(),
+    };
     super::print(&draft::contract(&plan, &note));
     Ok(Exit::Done)
 }

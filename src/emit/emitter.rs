@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::error::EmitError;
 use super::group::{Grouping, Next};
-use super::headers::HeaderBuffer;
+use super::headers::{HeaderBuffer, Own};
 use super::options::Kind;
 use super::producer::Outgoing;
 use super::progress::{Edit, Progress};
@@ -238,7 +238,8 @@ impl Writer {
                 // Brokers refuse times too far ahead, and retention by time would never reach them.
                 timestamp: record.timestamp.min(now).max(1),
             };
-            self.headers.fill(options.headers, record, at.epoch, &target.transform, target.kind == Kind::Event);
+            let own = Own { event_id: output.event_id(record), annotations: output.annotations(record) };
+            self.headers.fill(options.headers, record, at.epoch, &target.transform, target.kind == Kind::Event, own);
             producer.send(topic, &outgoing, &self.headers, deadline)?;
             match value {
                 Some(_) => counts.upserts += 1,

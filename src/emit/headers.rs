@@ -8,7 +8,7 @@ use super::options::Headers;
 use super::progress::rfc3339;
 use crate::clock::POSTGRES_EPOCH_MICROS;
 use crate::lsn::Lsn;
-use crate::record::OutputRecord;
+use crate::record::{OutputRecord, annotation};
 
 const LSN: &CStr = c"pgspine-lsn";
 const SEQ: &CStr = c"pgspine-seq";
@@ -18,19 +18,43 @@ const PART: &CStr = c"pgspine-part";
 const XID: &CStr = c"pgspine-xid";
 const COMMITTED_AT: &CStr = c"pgspine-committed-at";
 const TRANSFORM: &CStr = c"pgspine-transform";
+pub const EVENT_ID: &CStr = c"pgspine-event-id";
+
+/// What a record carries beside what all records carry.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Own<'a> {
+    pub event_id: Option<&'a [u8]>,
+    /// As in `record::annotation`.
+    pub annotations: &'a [u8],
+}
+
+#[derive(Debug)]
+enum Name {
+    Fixed(&'static CStr),
+    /// In the buffer, with its NUL.
+    Annotation(Range<usize>),
+}
 
 /// Headers of one record; used again for the next.
 #[derive(Debug, Default)]
 pub(super) struct HeaderBuffer {
     text: Vec<u8>,
-    entries: Vec<(&'static CStr, Range<usize>)>,
+    entries: Vec<(Name, Range<usize>)>,
     /// The LSN whose text `text` begins with: records of one source transaction follow each other.
     lsn: Option<(Lsn, usize)>,
 }
 
 impl HeaderBuffer {
     /// `event`: event records carry their commit's time under every mode that has headers.
-    pub fn fill(&mut self, mode: Headers, record: &OutputRecord, epoch: u32, transform: &str, event: bool) {
+    pub fn fill(
+        &mut self,
+        mode: Headers,
+        record: &OutputRecord,
+        epoch: u32,
+        transform: &str,
+        event: bool,
+        own: Own<'_>,
+    ) {
         self.entries.clear();
         if mode == Headers::None {
             return;
@@ -38,7 +62,7 @@ impl HeaderBuffer {
         match self.lsn {
             Some((lsn, end)) if lsn == record.lsn => {
                 self.text.truncate(end);
-                self.entries.push((LSN, 0..end));
+                self.entries.push((Name::Fixed(LSN), 0..end));
             }
             _ => {
                 self.text.clear();
@@ -64,10 +88,30 @@ impl HeaderBuffer {
             }
             self.push(TRANSFORM, |t| t.write_all(transform.as_bytes()));
         }
+        if let Some(id) = own.event_id {
+            self.push(EVENT_ID, |t| t.write_all(id));
+        }
+        for (name, value) in annotation::each(own.annotations) {
+            let start = self.text.len();
+            self.text.extend_from_slice(name.to_bytes_with_nul());
+            let named = self.text.len();
+            self.text.extend_from_slice(value);
+            self.entries.push((Name::Annotation(start..named), named..self.text.len()));
+        }
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (&'static CStr, &[u8])> {
-        self.entries.iter().map(|(name, at)| (*name, &self.text[at.clone()]))
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&CStr, &[u8])> {
+        self.entries.iter().map(|(name, at)| {
+            let name = match name {
+                Name::Fixed(name) => name,
+                Name::Annotation(at) => CStr::from_bytes_until_nul(&self.text[at.clone()]).unwrap_or_default(),
+            };
+            (name, &self.text[at.clone()])
+        })
     }
 
     fn push(&mut self, name: &'static CStr, value: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) {
@@ -75,7 +119,7 @@ impl HeaderBuffer {
         // Writing into memory has no error.
         let written = value(&mut self.text);
         debug_assert!(written.is_ok());
-        self.entries.push((name, start..self.text.len()));
+        self.entries.push((Name::Fixed(name), start..self.text.len()));
     }
 }
 
@@ -109,12 +153,14 @@ mod tests {
             origin: Origin::Stream,
             xid: 742,
             part: None,
+            event_id: None,
+            annotations: 0..0,
         }
     }
 
     fn check(mode: Headers, record: &OutputRecord, epoch: u32, expected: &[(&str, &str)]) {
         let mut buffer = HeaderBuffer::default();
-        buffer.fill(mode, record, epoch, "shop/order", false);
+        buffer.fill(mode, record, epoch, "shop/order", false, Own::default());
         let found: Vec<_> =
             buffer.iter().map(|(n, v)| (n.to_str().unwrap(), std::str::from_utf8(v).unwrap())).collect();
         assert_eq!(found, expected);
@@ -128,7 +174,14 @@ mod tests {
         // The same buffer for record after record.
         let mut buffer = HeaderBuffer::default();
         for (lsn, seq) in [(0x16B3748, 0), (0x16B3748, 10), (0x16B3800, u64::MAX), (0x16B3748, 7)] {
-            buffer.fill(Headers::Standard, &OutputRecord { lsn: Lsn(lsn), seq, ..record() }, 1, "shop/order", false);
+            buffer.fill(
+                Headers::Standard,
+                &OutputRecord { lsn: Lsn(lsn), seq, ..record() },
+                1,
+                "shop/order",
+                false,
+                Own::default(),
+            );
             let found: Vec<_> = buffer.iter().map(|(_, v)| String::from_utf8_lossy(v).into_owned()).collect();
             assert_eq!(found, [Lsn(lsn).to_string(), seq.to_string(), "stream".to_owned()]);
         }
@@ -145,5 +198,29 @@ mod tests {
         ]
         .concat();
         check(Headers::Full, &OutputRecord { part: Some((7, true)), ..record() }, 1, &full);
+    }
+
+    #[test]
+    fn an_event_has_its_id_and_its_transaction_s_annotations() {
+        let mut annotations = Vec::new();
+        assert!(annotation::write("user", "ann", &mut annotations));
+        assert!(annotation::write("request_id", "", &mut annotations));
+        assert!(!annotation::write("a\0b", "x", &mut annotations));
+        let mut buffer = HeaderBuffer::default();
+        for _ in 0..2 {
+            let own = Own { event_id: Some(b"e1"), annotations: &annotations };
+            buffer.fill(Headers::Standard, &record(), 1, "shop/order", true, own);
+            let found: Vec<_> =
+                buffer.iter().map(|(n, v)| (n.to_str().unwrap(), std::str::from_utf8(v).unwrap())).collect();
+            let more = [
+                ("pgspine-committed-at", "2000-01-01T00:00:00.123000Z"),
+                ("pgspine-event-id", "e1"),
+                ("user", "ann"),
+                ("request_id", ""),
+            ];
+            assert_eq!(found[3..], more);
+        }
+        buffer.fill(Headers::None, &record(), 1, "t", true, Own { event_id: Some(b"e1"), annotations: &annotations });
+        assert_eq!(buffer.len(), 0);
     }
 }

@@ -16,7 +16,7 @@ pub mod codes;
 mod emitter;
 mod error;
 mod group;
-mod headers;
+pub mod headers;
 mod options;
 mod producer;
 pub mod progress;

@@ -126,9 +126,17 @@ impl Producer {
             },
         };
         const FIXED: usize = 6;
-        const MOST_HEADERS: usize = 8;
+        /// More come from annotations only.
+        const MOST_HEADERS: usize = 9;
         let end = native::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_END, u: U { i: 0 } };
-        let mut fields = [end; FIXED + MOST_HEADERS];
+        let mut few = [end; FIXED + MOST_HEADERS];
+        let mut many = Vec::new();
+        let fields = if headers.len() <= MOST_HEADERS {
+            &mut few[..]
+        } else {
+            many.resize(FIXED + headers.len(), end);
+            &mut many[..]
+        };
         let fixed = [
             (V::RD_KAFKA_VTYPE_RKT, U { rkt: topic.handle.as_ptr() }),
             (V::RD_KAFKA_VTYPE_PARTITION, U { i32_: record.partition }),

@@ -3,9 +3,11 @@
 //! Call it when no transaction of ours is open (after a take-over): a hanging one hides what lies behind it, and is
 //! reported as an error here, not left out.
 
+use std::ffi::CStr;
 use std::time::Instant;
 
 use rdkafka::Message;
+use rdkafka::message::{BorrowedMessage, Headers as _};
 
 use super::client::{self, Isolation, Stretch};
 use super::error::EmitError;
@@ -19,6 +21,15 @@ pub struct Record<'a> {
     pub key: &'a [u8],
     /// None: a tombstone.
     pub value: Option<&'a [u8]>,
+    message: &'a BorrowedMessage<'a>,
+}
+
+impl<'a> Record<'a> {
+    /// The value of the first header of this name.
+    pub fn header(&self, name: &CStr) -> Option<&'a [u8]> {
+        let headers = self.message.headers()?;
+        headers.iter().find(|h| h.key.as_bytes() == name.to_bytes())?.value
+    }
 }
 
 /// Offsets, not records: compaction and transaction markers leave holes.
@@ -55,6 +66,7 @@ pub fn read(
             offset: m.offset(),
             key: m.key().unwrap_or_default(),
             value: m.payload(),
+            message: m,
         })
     })?;
     reading.done = reading.total;

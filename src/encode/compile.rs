@@ -75,7 +75,7 @@ impl<'a> Compiler<'a> {
         let record = self.contract.record().clone();
         self.record(&record, &outputs, "", &mut ops);
         for path in &self.options.not_null {
-            if !known_path(&record, path) {
+            if !known_path(&record, path) && !self.options.header_outputs.contains(path) {
                 let message = format!("not_null names {path:?}, which the contract does not have");
                 self.findings.push(Diagnostic::error(codes::UNKNOWN_PATH, message));
             }

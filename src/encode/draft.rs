@@ -18,6 +18,8 @@ pub struct Note<'a> {
     pub column: &'a dyn Fn(&QualifiedName, &str) -> Option<String>,
     /// Paths that the header asserts to be non-null.
     pub not_null: &'a [String],
+    /// The output that is a header and no field.
+    pub event_id: Option<&'a str>,
 }
 
 /// The text of an `.avsc` that the plan's outputs fit.
@@ -31,7 +33,7 @@ pub fn contract(plan: &Plan, note: &Note<'_>) -> String {
         record.insert("namespace".into(), json!(rest.join(".")));
     }
     let mut fields = Vec::new();
-    for (i, o) in plan.outputs.iter().enumerate() {
+    for (i, o) in plan.outputs.iter().enumerate().filter(|(_, o)| Some(o.name.as_str()) != note.event_id) {
         let at = At { path: o.name.clone(), name: format!("{name}{}", pascal(&o.name)) };
         fields.push(drafter.field(&o.name, &o.shape, plan.key.contains(&i), &at));
     }

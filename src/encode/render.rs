@@ -18,7 +18,7 @@ use crate::encode::value::put_key_text;
 use crate::encode::wire::{FRAME, put_frame};
 use crate::row::Row;
 use crate::transform::function::Context;
-use crate::transform::{Block, Lookup, Plan, Scope};
+use crate::transform::{Block, Expr, Lookup, Plan, Scope};
 
 #[derive(Debug)]
 pub struct Renderer {
@@ -27,6 +27,8 @@ pub struct Renderer {
     sources: usize,
     key: KeyCode,
     body: Vec<Op>,
+    /// The output that becomes a header, and its name.
+    event_id: Option<(Expr, String)>,
     key_schema_id: u32,
     value_schema_id: u32,
     max_record: usize,
@@ -40,6 +42,8 @@ pub struct Rendered {
     pub key: Vec<u8>,
     /// As it stands in Kafka: framed.
     pub value: Vec<u8>,
+    /// An event's id, as text, where the renderer has one.
+    pub event_id: Vec<u8>,
     scratch: String,
 }
 
@@ -61,11 +65,13 @@ impl Renderer {
     ) -> Result<Renderer, Vec<Diagnostic>> {
         let mut compiler = Compiler::new(contract, options);
         let (body, key) = (compiler.body(plan), compiler.key(plan, key));
+        let event_id = plan.outputs.iter().find(|o| options.header_outputs.contains(&o.name));
         compiler.finish(Renderer {
             block: plan.block.clone(),
             sources: plan.sources.len(),
             key,
             body,
+            event_id: event_id.map(|o| (o.shape.expr().clone(), o.name.clone())),
             key_schema_id: 0,
             value_schema_id: 0,
             max_record: options.max_record,
@@ -119,7 +125,14 @@ impl Renderer {
         out.value.clear();
         put_frame(&mut out.value, self.value_schema_id);
         run(&self.body, scope, &mut out.scratch, &mut out.value)?;
-        let size = out.key.len() + out.value.len() + self.header_allowance;
+        out.event_id.clear();
+        if let Some((expr, name)) = &self.event_id {
+            out.scratch.clear();
+            let value = evaluate(expr, scope).map_err(|e| RowError::of_eval(name, e))?;
+            put_key_text(&expr.ty, &value, &mut out.scratch).map_err(|f| RowError::of_fault(name, f))?;
+            out.event_id.extend_from_slice(out.scratch.as_bytes());
+        }
+        let size = out.key.len() + out.value.len() + out.event_id.len() + self.header_allowance;
         if size > self.max_record {
             let message = format!("the record has {size} bytes, max_record is {}", self.max_record);
             return Err(RowError { path: String::new(), code: codes::ROW_TOO_LARGE, sqlstate: None, message });
@@ -168,6 +181,11 @@ impl Renderer {
                 Ok(())
             }
         }
+    }
+
+    /// Whether records have an id of their own, beside the key.
+    pub fn has_event_id(&self) -> bool {
+        self.event_id.is_some()
     }
 
     /// Whether there is a WHERE.

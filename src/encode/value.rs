@@ -54,7 +54,7 @@ pub(crate) fn put_value(
 /// A key of `key_format = "string"`: the text form, never NULL.
 pub(crate) fn put_key_text(ty: &ColumnType, value: &Value<'_>, out: &mut String) -> Result<(), Box<Fault>> {
     if matches!(value, Value::Null) {
-        return Err(Fault::new(codes::ROW_NULL, "NULL in a key column"));
+        return Err(Fault::new(codes::ROW_NULL, "NULL in a key or an event id"));
     }
     datum::write(ty, value, out);
     Ok(())

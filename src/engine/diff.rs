@@ -1,7 +1,7 @@
 //! From what happened to rows to what the topic must hear: both sides rendered, merged by topic key, compared.
 
 use std::collections::HashMap;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::{Xxh3DefaultBuilder, xxh3_128};
@@ -17,6 +17,7 @@ use crate::transform::Lookup;
 use crate::transform::eval::NoLookup;
 use crate::transform::function::Context;
 
+use super::annotate::Annotations;
 use super::held::{self, Held, HeldChange};
 use super::lookup::{Rows, with_row};
 use super::net::Net;
@@ -37,6 +38,8 @@ pub struct Transform {
     pub sources: Arc<[SourceUse]>,
     /// Topic keys and roots stand for each other one to one (`source::keyed_by_root`).
     pub keyed_by_root: bool,
+    /// Every INSERT of the root is a record (`event`), instead of what is to stand under a key.
+    pub event: bool,
     /// Transactions up to here are in the topic already: by a reconcile, or because Kafka has them.
     pub live_from: EndLsn,
     pub on_error: OnError,
@@ -119,11 +122,13 @@ pub(super) struct Scratch {
     seq: u64,
     skip: u64,
     part: u32,
+    pub annotations: Annotations,
 }
 
 impl Scratch {
     /// Nothing of the next transaction is in `out`.
     pub fn mark(&mut self, out: &OutputBatch) {
+        self.annotations.moved_on();
         self.first = out.records.len();
         self.arena_begin = out.arena.len();
     }
@@ -133,6 +138,10 @@ impl Scratch {
         out.records.truncate(self.first);
         out.arena.truncate(self.arena_begin);
         self.held.clear();
+    }
+
+    pub fn seq(&self) -> u64 {
+        self.seq
     }
 
     pub fn begin(&mut self, info: &CommitInfo, mode: Mode, out: &OutputBatch) {
@@ -177,6 +186,21 @@ impl Scratch {
         out: &mut OutputBatch,
         outlet: &mut dyn Outlet,
     ) -> Result<(), EngineError> {
+        self.emit_event(topic, partitions, key, value, None, limits, out, outlet)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    pub fn emit_event(
+        &mut self,
+        topic: TopicId,
+        partitions: i32,
+        key: &[u8],
+        value: Option<&[u8]>,
+        event_id: Option<&[u8]>,
+        limits: &SplitLimits,
+        out: &mut OutputBatch,
+        outlet: &mut dyn Outlet,
+    ) -> Result<(), EngineError> {
         let seq = self.seq;
         self.seq += 1;
         if seq < self.skip {
@@ -192,7 +216,9 @@ impl Scratch {
             outlet.part(out, self.first, &info, seq)?;
             self.mark(out);
         }
+        let annotations = self.annotations.place(out);
         push(out, topic, partitions, key, value, &stamp, seq, Origin::Stream);
+        attach(out, event_id, annotations);
         Ok(())
     }
 }
@@ -210,6 +236,17 @@ impl Stamp {
     pub fn new(info: &CommitInfo) -> Stamp {
         let millis = (info.commit_time + clock::POSTGRES_EPOCH_MICROS) / 1000;
         Stamp { end_lsn: info.end_lsn, xid: info.xid, timestamp: millis.min(clock::now_millis()) }
+    }
+}
+
+/// Gives the last record its own headers.
+pub(super) fn attach(out: &mut OutputBatch, event_id: Option<&[u8]>, annotations: Range<u32>) {
+    let Some(record) = out.records.last_mut() else { return };
+    record.annotations = annotations;
+    if let Some(id) = event_id {
+        let start = out.arena.len() as u32;
+        out.arena.extend_from_slice(id);
+        record.event_id = Some(start..out.arena.len() as u32);
     }
 }
 
@@ -243,6 +280,8 @@ pub(super) fn push(
         origin,
         xid: stamp.xid,
         part: None,
+        event_id: None,
+        annotations: 0..0,
     });
 }
 

@@ -56,7 +56,7 @@ pub(super) fn apply(
     state: &mut State,
     out: &mut OutputBatch,
 ) -> bool {
-    let Engine { tables, transforms, relations, inserts: s, limits, changes, joined, .. } = engine;
+    let Engine { tables, transforms, relations, inserts: s, limits, changes, joined, events, .. } = engine;
     let records = tx.changes().saturating_mul(transforms.len() as u64);
     let plain = tx.only_inserts()
         && matches!(mode, Mode::Replay | Mode::Emit { skip: 0 })
@@ -70,9 +70,10 @@ pub(super) fn apply(
     let emit = mode != Mode::Replay;
     let done = tx.for_each(|change| match change {
         Change::Relation(relation) => {
-            learn(&relation, tables, relations);
+            learn(&relation, tables, relations, events);
             Ok(())
         }
+        Change::Insert { relation, .. } if events.read(relation) => Err(Unusual),
         Change::Insert { relation, new } => match Resolved::find(relation, relations, tables, info) {
             Ok(None) => Ok(()),
             // Roots may hang on the row.
@@ -142,7 +143,7 @@ impl Scratch {
     fn store(&mut self, r: &Resolved<'_>, values: &[Option<&[u8]>]) -> Result<(), Unusual> {
         let (columns, space) = match &r.table.identity {
             Identity::Key { columns, space } => (columns, space),
-            Identity::Full => return Ok(()),
+            Identity::Full | Identity::Inserts => return Ok(()),
             Identity::Bag { .. } => return Err(Unusual),
         };
         if columns.iter().any(|&c| values[c].is_none()) {

@@ -167,7 +167,7 @@ impl Table {
     pub fn image_of<'v>(&self, stored: &'v [u8]) -> Result<(u64, &'v [u8]), BadImage> {
         match self.identity {
             Identity::Bag { .. } => crate::state::bag::read(stored),
-            Identity::Key { .. } | Identity::Full => Ok((1, stored)),
+            Identity::Key { .. } | Identity::Full | Identity::Inserts => Ok((1, stored)),
         }
     }
 }

@@ -11,8 +11,10 @@
 //! the roots are found by walking links back from the changed rows (`docs/adr/0006-joins-by-walks.md`). Inside one transaction
 //! rows are counted, not overwritten: with deferrable keys two rows may share a topic key for a while.
 
+mod annotate;
 mod diff;
 mod error;
+pub mod event;
 mod held;
 pub mod index;
 mod inserts;
@@ -37,6 +39,7 @@ use crate::state::State;
 
 pub use diff::{Counts, OnError, Transform};
 pub use error::EngineError;
+pub use event::Events;
 pub use index::Index;
 pub use lookup::Rows;
 use net::Net;
@@ -56,6 +59,7 @@ pub struct Engine {
     net: Net,
     diff: diff::Scratch,
     inserts: inserts::Scratch,
+    pub events: Events,
     pub limits: SplitLimits,
     /// By table: inserts, updates, deletes, truncates that were applied.
     pub changes: Vec<[u64; 4]>,
@@ -104,9 +108,11 @@ pub enum Mode {
 impl Engine {
     pub fn new(tables: Vec<Table>, transforms: Vec<Transform>, limits: SplitLimits) -> Engine {
         let mut joined = vec![false; tables.len()];
-        for source in transforms.iter().filter(|t| t.sources.len() > 1).flat_map(|t| t.sources.iter()) {
-            debug_assert!(tables[source.table].identity.space().is_some(), "what joins read is stored");
-            joined[source.table] = true;
+        // An event's root is in the stream; of an entity all tables are asked.
+        let asked = |t: &'_ Transform| t.sources.iter().skip(usize::from(t.event)).map(|s| s.table).collect::<Vec<_>>();
+        for table in transforms.iter().filter(|t| t.sources.len() > 1).flat_map(asked) {
+            debug_assert!(tables[table].identity.space().is_some(), "what joins read is stored");
+            joined[table] = true;
         }
         Engine {
             joined,
@@ -118,6 +124,7 @@ impl Engine {
             net: Net::default(),
             diff: diff::Scratch::default(),
             inserts: inserts::Scratch::default(),
+            events: Events::default(),
             limits,
         }
     }
@@ -125,6 +132,7 @@ impl Engine {
     /// The stream begins anew: the server sends every Relation again.
     pub fn forget_relations(&mut self) {
         self.relations.forget();
+        self.events.forget_relations();
     }
 
     /// Applies one committed transaction to the state and appends its records. On an error nothing of it is in the
@@ -139,6 +147,8 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let info = tx.info;
         self.diff.mark(out);
+        self.diff.annotations.clear();
+        self.events.begin();
         if !inserts::apply(self, tx, &info, mode, state, out) {
             self.diff.take_back(out);
             let result = self.apply_inner(tx, &info, mode, state, out, outlet);
@@ -165,21 +175,24 @@ impl Engine {
         out: &mut OutputBatch,
         outlet: &mut dyn Outlet,
     ) -> Result<(), EngineError> {
-        let Engine { tables, relations, net, changes, .. } = self;
+        let Engine { tables, relations, net, changes, events, diff, .. } = self;
         tx.for_each(|change| -> Result<(), EngineError> {
             let resolve = |oid: Oid| Resolved::find(oid, relations, tables, info);
             match change {
                 Change::Relation(relation) => {
-                    learn(&relation, tables, relations);
+                    learn(&relation, tables, relations, events);
                     Ok(())
                 }
-                Change::Insert { relation, new } => match resolve(relation)? {
-                    Some(r) => {
-                        changes[r.index][0] += 1;
-                        net.insert(&r, new, state, info)
+                Change::Insert { relation, new } => {
+                    events.inserted(relation);
+                    match resolve(relation)? {
+                        Some(r) => {
+                            changes[r.index][0] += 1;
+                            net.insert(&r, new, state, info)
+                        }
+                        None => Ok(()),
                     }
-                    None => Ok(()),
-                },
+                }
                 Change::Update { relation, old, new } => match resolve(relation)? {
                     Some(r) => {
                         changes[r.index][1] += 1;
@@ -204,7 +217,12 @@ impl Engine {
                     }
                     Ok(())
                 }
-                Change::Message { .. } => Ok(()),
+                Change::Message { prefix, content } => {
+                    if prefix == annotate::PREFIX {
+                        diff.annotations.add(content);
+                    }
+                    Ok(())
+                }
             }
         })?;
         let joins = self.net.touches(&self.joined);
@@ -220,7 +238,7 @@ impl Engine {
             // A replay that follows held keys finds the topic as it was left at its end. That is enough: nothing is emitted,
             // and of a key that is held to the end the topic has the last good value.
             let looks = emits || t.on_error != OnError::Halt;
-            if looks && self.net.table(t.root()).is_some_and(|n| n.truncated) {
+            if looks && !t.event && self.net.table(t.root()).is_some_and(|n| n.truncated) {
                 let mut keys = Vec::new();
                 outlet.live_keys(out, t, &mut |key, hash| keys.push((key.into(), hash)))?;
                 alive.insert(i, keys);
@@ -228,10 +246,11 @@ impl Engine {
             }
         }
         self.diff.begin(info, mode, out);
-        let Engine { transforms, tables, net, touched, diff, .. } = self;
+        let Engine { transforms, tables, net, touched, diff, events, .. } = self;
         for (i, transform) in transforms.iter_mut().enumerate() {
             // In a replay the records are in Kafka; held keys are state, and follow.
-            if info.end_lsn <= transform.live_from || (!emits && transform.on_error == OnError::Halt) {
+            let replayed = !emits && transform.on_error == OnError::Halt;
+            if transform.event || info.end_lsn <= transform.live_from || replayed {
                 continue;
             }
             if transform.sources.len() > 1 {
@@ -244,11 +263,19 @@ impl Engine {
             let alive = alive.remove(&i).unwrap_or_default();
             diff::transform(transform, table, net, alive, diff, &limits, state, out, outlet)?;
         }
+        if emits {
+            events.emit(tx, transforms, tables, diff, &limits, state, out, outlet)?;
+        }
         self.diff.finish(out);
         state.keep_staged();
         self.net.store(&self.tables, &self.joined, state);
         self.diff.store_held(state);
         Ok(())
+    }
+
+    /// Annotations that were refused so far, and why the last one was.
+    pub fn refused_annotations(&self) -> (u64, &'static str) {
+        self.diff.annotations.refused()
     }
 
     /// The position moved on without a change for us.
@@ -261,8 +288,9 @@ impl Engine {
 }
 
 /// A Relation holds from here on; of relations that no transform reads nothing is kept.
-fn learn(relation: &Relation, tables: &[Table], relations: &mut RelationMaps) {
+fn learn(relation: &Relation, tables: &[Table], relations: &mut RelationMaps, events: &mut Events) {
     relations.learn(relation, tables);
+    events.learn(relation);
 }
 
 /// An old tuple as it identifies a row.

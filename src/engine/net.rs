@@ -81,9 +81,13 @@ impl Net {
         info: &CommitInfo,
     ) -> Result<(), EngineError> {
         let (mut cells, mut row) = (Vec::new(), Vec::new());
+        if r.table.identity == Identity::Inserts {
+            return Ok(());
+        }
         r.row(&new, &mut cells, &mut row)?;
         self.image(r, &row, None, info)?;
         match &r.table.identity {
+            Identity::Inserts => Ok(()),
             Identity::Full | Identity::Bag { .. } => self.count(r, 1, "INSERT", state, info),
             Identity::Key { columns, .. } => {
                 self.key_of(r, &row, columns, info)?;
@@ -102,6 +106,7 @@ impl Net {
     ) -> Result<(), EngineError> {
         let (mut cells, mut row, mut old_row) = (Vec::new(), Vec::new(), Vec::new());
         match &r.table.identity {
+            Identity::Inserts => Ok(()),
             Identity::Full | Identity::Bag { .. } => {
                 let OldTuple::Full(old) = old else { return Err(incomplete(r, "the whole old row", info)) };
                 r.row(&old, &mut cells, &mut old_row)?;
@@ -175,9 +180,13 @@ impl Net {
         info: &CommitInfo,
     ) -> Result<(), EngineError> {
         let (mut cells, mut row) = (Vec::new(), Vec::new());
+        if r.table.identity == Identity::Inserts {
+            return Ok(());
+        }
         let tuple = old_tuple(&old).ok_or_else(|| incomplete(r, "an old tuple", info))?;
         r.row(&tuple, &mut cells, &mut row)?;
         match &r.table.identity {
+            Identity::Inserts => Ok(()),
             Identity::Full | Identity::Bag { .. } => {
                 if !matches!(old, OldTuple::Full(_)) {
                     return Err(incomplete(r, "the whole old row", info));
@@ -203,6 +212,9 @@ impl Net {
         state: &mut State,
         info: &CommitInfo,
     ) -> Result<(), EngineError> {
+        if r.table.identity == Identity::Inserts {
+            return Ok(());
+        }
         let Some(space) = r.table.identity.space() else {
             if leaf {
                 return Err(EngineError::LeafTruncated { table: r.table.name.clone(), lsn: info.end_lsn });

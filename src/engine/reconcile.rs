@@ -45,10 +45,10 @@ pub struct Summary {
 }
 
 /// A key of the state and its value.
-type Entry = (Box<[u8]>, Box<[u8]>);
+pub(super) type Entry = (Box<[u8]>, Box<[u8]>);
 
 /// Rows taken from the state in one go; a step is committed at the latest after as many.
-const CHUNK_ROWS: usize = 4096;
+pub(super) const CHUNK_ROWS: usize = 4096;
 
 /// Evaluates all roots and emits what differs. `seq` goes on over all transforms of one reconcile.
 pub fn upserts(

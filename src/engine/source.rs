@@ -27,8 +27,16 @@ pub struct LinkUse {
     pub link: Link,
     /// To the source's rows.
     pub own: Access,
-    /// From a row of the source to those of the parent.
-    pub parent: Access,
+    /// From a row of the source to those of the parent; None: nothing comes this way.
+    pub parent: Option<Access>,
+}
+
+/// Which ways a transform goes over its links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ways {
+    Both,
+    /// Only from the root: an event is no other for what changes later.
+    Down,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,13 +69,11 @@ fn links(plan: &Plan) -> Vec<Option<Link>> {
 }
 
 /// What the links of a plan look up by.
-pub fn sides(plan: &Plan) -> Vec<Side> {
-    links(plan)
-        .iter()
-        .enumerate()
-        .filter_map(|(s, l)| Some([own(s, l.as_ref()?), parent(l.as_ref()?)]))
-        .flatten()
-        .collect()
+pub fn sides(plan: &Plan, ways: Ways) -> Vec<Side> {
+    let back = |link| (ways == Ways::Both).then(|| parent(link));
+    let links = links(plan);
+    let links = links.iter().enumerate().filter_map(|(s, link)| Some((s, link.as_ref()?)));
+    links.flat_map(|(s, link)| std::iter::once(own(s, link)).chain(back(link))).collect()
 }
 
 fn own(source: usize, link: &Link) -> Side {
@@ -89,7 +95,7 @@ pub fn by_identity(columns: &IndexColumns, identity: &[usize]) -> Option<Vec<usi
 
 impl SourceUse {
     /// The sources of a plan over these tables, which have the indexes that [`sides`] asks for.
-    pub fn of(plan: &Plan, tables: &[Table]) -> Arc<[SourceUse]> {
+    pub fn of(plan: &Plan, tables: &[Table], ways: Ways) -> Arc<[SourceUse]> {
         let table_of = |s: usize| {
             let name = &plan.sources[s].table;
             tables.iter().position(|t| t.name == *name).expect("every table of a plan is among the tables")
@@ -116,7 +122,11 @@ impl SourceUse {
             .map(|(s, link)| SourceUse {
                 table: table_of(s),
                 slots: slots(s),
-                link: link.map(|link| LinkUse { own: access(own(s, &link)), parent: access(parent(&link)), link }),
+                link: link.map(|link| LinkUse {
+                    own: access(own(s, &link)),
+                    parent: (ways == Ways::Both).then(|| access(parent(&link))),
+                    link,
+                }),
             })
             .collect()
     }

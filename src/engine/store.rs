@@ -25,6 +25,7 @@ impl NetRow {
                 let (before, after) = (self.before.as_deref(), image);
                 (before != after).then_some(Sides { before, after, times: 1, same_number: true })
             }
+            Identity::Inserts => None,
             Identity::Full | Identity::Bag { .. } if self.count == 0 => None,
             Identity::Full if self.count > 0 => {
                 Some(Sides { before: None, after: image, times: self.count as u64, same_number: false })
@@ -42,7 +43,7 @@ impl NetRow {
     fn stored(&self, identity: &Identity) -> Option<Box<[u8]>> {
         match identity {
             Identity::Bag { .. } => bag::write((self.had + self.count).max(0) as u64, self.after.as_deref()?),
-            Identity::Key { .. } | Identity::Full => self.after.clone(),
+            Identity::Key { .. } | Identity::Full | Identity::Inserts => self.after.clone(),
         }
     }
 }

@@ -43,6 +43,8 @@ impl Table {
 pub enum Identity {
     /// REPLICA IDENTITY FULL: the stream brings whole old rows, nothing is stored.
     Full,
+    /// Only events read it: an INSERT carries its row, and nothing else that happens to it counts.
+    Inserts,
     /// Rows are kept by these columns (indexes into `columns`): a non-deferrable unique index.
     Key { columns: Vec<usize>, space: SpaceId },
     /// REPLICA IDENTITY FULL without such an index, of a table that joins read: whole images, each with how often it is
@@ -54,14 +56,14 @@ impl Identity {
     /// Where the rows are kept.
     pub fn space(&self) -> Option<SpaceId> {
         match self {
-            Identity::Full => None,
+            Identity::Full | Identity::Inserts => None,
             Identity::Key { space, .. } | Identity::Bag { space } => Some(*space),
         }
     }
 }
 
 /// Where a table's columns stand in the tuples of one relation.
-struct RelationMap {
+pub(super) struct RelationMap {
     /// For each table column its place in the tuple.
     places: Result<Vec<u16>, Drift>,
 }
@@ -116,9 +118,15 @@ impl RelationMaps {
     }
 
     /// A Relation holds from here on; of relations that no transform reads nothing is kept.
-    pub fn learn(&mut self, relation: &Relation, tables: &[Table]) {
-        if let Some((table, map)) = self.by_oid.get_mut(&relation.oid) {
-            *map = Some(RelationMap::new(relation, &tables[*table]));
+    /// Gives what held before.
+    pub fn learn(&mut self, relation: &Relation, tables: &[Table]) -> Option<RelationMap> {
+        let (table, map) = self.by_oid.get_mut(&relation.oid)?;
+        map.replace(RelationMap::new(relation, &tables[*table]))
+    }
+
+    pub fn put_back(&mut self, oid: Oid, known: RelationMap) {
+        if let Some((_, map)) = self.by_oid.get_mut(&oid) {
+            *map = Some(known);
         }
     }
 

@@ -88,6 +88,7 @@ fn transform() -> Transform {
         context: Arc::new(Context::default()),
         sources: [SourceUse { table: 0, slots: vec![0, 1], link: None }].into(),
         keyed_by_root: true,
+        event: false,
         live_from: EndLsn::ZERO,
         on_error: OnError::Halt,
         dead_letter_columns: None,

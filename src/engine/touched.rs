@@ -75,14 +75,16 @@ impl Touched {
     /// From the sources that lie deepest up to the root.
     fn climb(&mut self, sources: &[SourceUse], rows: &Rows<'_>) -> Result<(), EngineError> {
         for s in deepest_first(sources) {
-            let Some(link) = &sources[s].link else { continue };
+            let Some((link, access)) = sources[s].link.as_ref().and_then(|l| Some((l, l.parent.as_ref()?))) else {
+                continue;
+            };
             let parent = usize::from(link.link.parent);
             let mut keys = std::mem::take(&mut self.up[s]);
             keys.settle();
             let mut own = Vec::new();
             for key in keys.iter() {
                 let (above, roots) = (&mut self.up[parent], &mut self.roots);
-                rows.identities(&link.parent, key, &mut |identity| {
+                rows.identities(access, key, &mut |identity| {
                     match &sources[parent].link {
                         None => roots.push(identity),
                         Some(next) => {

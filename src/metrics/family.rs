@@ -37,6 +37,7 @@ families! {
     source_up: IntGauge "source_up" [] "1 while the replication connection stands.";
     source_last_message: Gauge "source_last_message_timestamp_seconds" [] "When the source was last heard.";
     source_wal_bytes: IntCounter "source_wal_bytes_total" [] "Bytes received from the slot.";
+    annotations_refused: IntCounter "annotations_refused_total" [] "Messages with the prefix pgspine.annotate that were not understood.";
     source_transactions: IntCounter "source_transactions_total" [] "Source transactions received.";
     source_changes: IntCounterVec "source_changes_total" ["table", "op"] "Row changes received.";
     source_reconnects: IntCounterVec "source_reconnects_total" ["reason"] "Times the replication connection was made anew.";

@@ -164,6 +164,10 @@ impl Metrics {
         self.m().source_transactions.inc_by(count);
     }
 
+    pub fn annotations_refused(&self, count: u64) {
+        self.m().annotations_refused.inc_by(count);
+    }
+
     pub fn changes_received(&self, table: &str, operation: Operation, count: u64) {
         self.m().source_changes.with_label_values(&[table, operation.word()]).inc_by(count);
     }

@@ -20,3 +20,7 @@ pub const LOAD: Code = Code(8016);
 pub const CONTRACT_UNREADABLE: Code = Code(8012);
 pub const UNKNOWN_TRANSFORM: Code = Code(8013);
 pub const KEY_SCHEMA_CHANGED: Code = Code(8014);
+/// `reconcile` of an event topic.
+pub const NO_RECONCILE: Code = Code(8017);
+/// A `pgspine.annotate` message that is not understood.
+pub const ANNOTATION: Code = Code(8018);

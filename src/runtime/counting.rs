@@ -13,6 +13,7 @@ use crate::lsn::EndLsn;
 use crate::metrics::{BackpressureCause, Operation, RowErrorReason};
 use crate::state::{SpaceId, State};
 
+use super::codes;
 use super::shared::Shared;
 
 pub struct Counting {
@@ -24,6 +25,7 @@ pub struct Counting {
     blocked: u64,
     changes: Vec<[u64; 4]>,
     transforms: Vec<Published>,
+    annotations: u64,
     /// What costs more than reading a counter is looked at less often.
     looked: Option<Instant>,
 }
@@ -50,6 +52,7 @@ impl Counting {
             blocked: 0,
             changes: vec![[0; 4]; engine.tables.len()],
             transforms: vec![Published::default(); engine.transforms.len()],
+            annotations: 0,
             looked: None,
         }
     }
@@ -60,6 +63,12 @@ impl Counting {
 
     pub fn publish(&mut self, engine: &Engine, state: &State, shared: &Shared) {
         self.source(engine, shared);
+        let (refused, why) = engine.refused_annotations();
+        if refused > self.annotations {
+            tracing::warn!(code = %codes::ANNOTATION, messages = refused - self.annotations, why, "annotations are refused");
+            shared.metrics.annotations_refused(refused - self.annotations);
+            self.annotations = refused;
+        }
         let look = self.looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY);
         for (t, p) in engine.transforms.iter().zip(&mut self.transforms) {
             let (now, before) = (t.counts, p.counts);

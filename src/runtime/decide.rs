@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use crate::emit::Progress;
 use crate::lsn::EndLsn;
 use crate::state::{Meta, TableStatus};
+use crate::transform::source::OnGap;
 
 /// What the source says of itself now.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub struct Source {
     pub slot: Slot,
     /// Tables (by name) that changed in a way that the stream does not show, since the fingerprints were taken.
     pub changed_tables: BTreeSet<String>,
+    /// Those among them whose INSERTs may be missing from the stream.
+    pub lost_inserts: BTreeSet<String>,
     /// The same of the publication itself.
     pub publication_changed: Option<String>,
 }
@@ -45,6 +48,38 @@ pub struct Wanted {
     pub tables: Vec<usize>,
     /// Keeps held keys in the state (`on_error = "dead_letter"`).
     pub holds: bool,
+    pub event: Option<Event>,
+}
+
+/// An event transform: its `tables` are those that are looked up, its root stands here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    pub root: usize,
+    pub backfill: bool,
+    pub on_gap: OnGap,
+}
+
+/// Rows that become events although their INSERT is not in the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventJob {
+    /// Those that are there when the transform comes.
+    Backfill,
+    /// Those that a gap has kept from the topic.
+    Replay,
+}
+
+impl EventJob {
+    /// As the cursor in the progress record has it.
+    pub fn word(self) -> &'static str {
+        match self {
+            EventJob::Backfill => "backfill",
+            EventJob::Replay => "replay",
+        }
+    }
+
+    fn of_cursor(cursor: &serde_json::Value) -> Option<EventJob> {
+        [EventJob::Backfill, EventJob::Replay].into_iter().find(|j| cursor["event"] == j.word())
+    }
 }
 
 /// A table that transforms read.
@@ -79,6 +114,11 @@ pub struct Decision {
     pub tables: Vec<TableNeed>,
     /// By transform: why its topic is reconciled; None: it goes on from progress.
     pub reconcile: Vec<Option<Reason>>,
+    /// By transform: the rows that an event topic gets beside the stream's.
+    pub jobs: Vec<Option<EventJob>>,
+    /// By transform: it follows the stream from the progress on. An event topic does so even while it is not whole: no
+    /// INSERT of the stream may be passed over.
+    pub follows: Vec<bool>,
     /// Topics in progress that no transform has any more.
     pub forget: Vec<String>,
 }
@@ -149,6 +189,17 @@ pub fn decide(
         if !approvals.heal_gaps && !approvals.words.contains(&word) {
             return Err(Refusal::Gap { what, progress: at, word });
         }
+        // Healing brings entities to what the source says; events that the gap has swallowed it cannot bring back.
+        let halts = |t: &&Wanted| {
+            t.event.is_some_and(|e| e.on_gap == OnGap::Halt) && emitted.is_some_and(|p| p.topics.contains_key(&t.topic))
+        };
+        if !approvals.words.contains(&word)
+            && let Some(t) = transforms.iter().find(halts)
+        {
+            let what =
+                format!("{what}; events of {} between may be lost, and on_gap = \"halt\" asks a person", t.topic);
+            return Err(Refusal::Gap { what, progress: at, word });
+        }
         gap = true;
         if source.diverged.is_some() {
             (epoch, rebase) = (epoch + 1, true);
@@ -184,7 +235,50 @@ pub fn decide(
         })
         .collect();
 
+    let known = |t: &Wanted| emitted.is_some_and(|p| p.topics.contains_key(&t.topic));
+    let cursor = |t: &Wanted| emitted.and_then(|p| p.cursor.as_ref()?.reconcile.get(&t.topic));
+    // The stream itself is broken off, or cannot be evaluated from the progress on; or only some INSERTs were not in it.
+    let severed = |t: &Wanted| {
+        gap || source.slot == Slot::Temporary
+            || t.tables.iter().any(|&i| tables[i].stored && loaded[i].is_none_or(|lsn| lsn > at))
+    };
+    let lost = |t: &Wanted, e: &Event| severed(t) || source.lost_inserts.contains(&tables[e.root].name);
+    // What the stream of an event topic lacks, a person or its header has to answer for.
+    for t in transforms.iter().filter(|t| known(t)) {
+        let Some(e) = &t.event else { continue };
+        let word = format!("gap:{at}");
+        if !gap && e.on_gap == OnGap::Halt && lost(t, e) && !approvals.words.contains(&word) {
+            let what = match source.slot {
+                Slot::Temporary => "a temporary slot ends with its connection".to_owned(),
+                _ => format!("{} changed without a sign, or its rows are gone from the state", tables[e.root].name),
+            };
+            let what =
+                format!("{what}; events of {} between may be lost, and on_gap = \"halt\" asks a person", t.topic);
+            return Err(Refusal::Gap { what, progress: at, word });
+        }
+    }
+    let job = |t: &Wanted| -> Option<EventJob> {
+        let e = t.event.as_ref()?;
+        // What was begun is brought to its end.
+        if let Some(begun) = cursor(t).and_then(EventJob::of_cursor) {
+            return Some(begun);
+        }
+        match known(t) {
+            false => e.backfill.then_some(EventJob::Backfill),
+            true => (lost(t, e) && e.on_gap == OnGap::Replay).then_some(EventJob::Replay),
+        }
+    };
+    let jobs: Vec<Option<EventJob>> = transforms.iter().map(job).collect();
+
     let reason = |t: &Wanted| -> Option<Reason> {
+        if let Some(e) = &t.event {
+            return match (known(t), lost(t, e), cursor(t)) {
+                (false, _, _) => Some(Reason::New),
+                (true, true, _) => Some(Reason::Gap),
+                (true, false, Some(_)) => Some(Reason::Unfinished),
+                (true, false, None) => None,
+            };
+        }
         if gap || source.slot == Slot::Temporary {
             return Some(if emitted.is_some_and(|p| p.topics.contains_key(&t.topic)) {
                 Reason::Gap
@@ -211,9 +305,16 @@ pub fn decide(
         (t.holds && !state_usable).then_some(Reason::State)
     };
     let reconcile: Vec<Option<Reason>> = transforms.iter().map(reason).collect();
+    let follows = |(t, r): (&Wanted, &Option<Reason>)| match t.event {
+        None => r.is_none(),
+        Some(_) => known(t) && !severed(t),
+    };
+    let follows: Vec<bool> = transforms.iter().zip(&reconcile).map(follows).collect();
 
     let needs = tables.iter().enumerate().map(|(i, t)| {
-        let read_by_reconcile = transforms.iter().zip(&reconcile).any(|(w, r)| r.is_some() && w.tables.contains(&i));
+        let read_by_reconcile = transforms.iter().zip(&reconcile).zip(&jobs).any(|((w, r), job)| {
+            (r.is_some() && w.tables.contains(&i)) || (job.is_some() && w.event.is_some_and(|e| e.root == i))
+        });
         match loaded[i].take() {
             Some(loaded_at) => TableNeed::Have { loaded_at },
             None if t.stored || read_by_reconcile => TableNeed::Load,
@@ -221,7 +322,7 @@ pub fn decide(
         }
     });
     let tables = needs.collect();
-    let known = emitted.into_iter().flat_map(|p| p.topics.keys());
+    let before = emitted.into_iter().flat_map(|p| p.topics.keys());
     Ok(Decision {
         epoch,
         rebase,
@@ -230,7 +331,9 @@ pub fn decide(
         discard_state: !state_usable,
         tables,
         reconcile,
-        forget: known.filter(|k| !transforms.iter().any(|t| t.topic == **k)).cloned().collect(),
+        jobs,
+        follows,
+        forget: before.filter(|k| !transforms.iter().any(|t| t.topic == **k)).cloned().collect(),
     })
 }
 

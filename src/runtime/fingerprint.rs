@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::capture::catalogue_codes;
 use crate::capture::watch::{self, Consequence, Fingerprints, PublicationPrint, TablePrint};
 use crate::catalogue::QualifiedName;
+use crate::diagnostic::Code;
 
 #[derive(Serialize, Deserialize, PartialEq)]
 struct Compact {
@@ -23,10 +25,16 @@ struct Compact {
 #[derive(Debug, Default, PartialEq)]
 pub struct Changed {
     pub tables: BTreeSet<String>,
+    /// Those of which INSERTs may not have been seen.
+    pub lost_inserts: BTreeSet<String>,
     pub publication: Option<String>,
     /// For the log, one line each.
     pub messages: Vec<String>,
 }
+
+/// Another table, one that was out of the publication for a while, one with a partition that we did not know.
+const LOSE_INSERTS: [Code; 3] =
+    [catalogue_codes::TABLE_REPLACED, catalogue_codes::MEMBERSHIP_CHANGED, catalogue_codes::PARTITIONS_CHANGED];
 
 /// For the progress record.
 pub fn compact(prints: &Fingerprints) -> Value {
@@ -51,6 +59,10 @@ pub fn changed(progress: &Value, kept: Option<&Value>, now: &Fingerprints) -> Ch
             match (finding.consequence, &finding.table) {
                 (Consequence::TableGap, Some(table)) => {
                     changed.tables.insert(table.to_string());
+                    let code = finding.diagnostic.code;
+                    if LOSE_INSERTS.contains(&code) {
+                        changed.lost_inserts.insert(table.to_string());
+                    }
                 }
                 _ => changed.publication = Some(finding.diagnostic.message.clone()),
             }
@@ -84,6 +96,7 @@ pub fn changed(progress: &Value, kept: Option<&Value>, now: &Fingerprints) -> Ch
         // A table that is not read any more is nobody's concern.
         if after.tables.get(table).is_some_and(|d| d != digest) {
             changed.messages.push(format!("{table} is not as it was when its rows were last streamed"));
+            changed.lost_inserts.insert(table.clone());
             changed.tables.insert(table.clone());
         }
     }

@@ -21,6 +21,7 @@ pub mod options;
 mod pipeline;
 pub mod preview;
 pub mod project;
+mod events;
 mod reconcile;
 pub mod session;
 pub mod shared;
@@ -149,6 +150,12 @@ pub fn unknown_transform(known: &[&str], name: &str) -> Diagnostic {
         Some(nearest) => d.help(format!("did you mean {nearest:?}?")),
         None => d.help(format!("there are: {}", known.join(", "))),
     }
+}
+
+/// An event that was written stays written: there is nothing to compare.
+pub fn no_reconcile_of_events(name: &str) -> Diagnostic {
+    Diagnostic::error(codes::NO_RECONCILE, format!("{name} writes events: a topic of events is not reconciled"))
+        .help("events come from INSERTs in the stream; after a gap the header's on_gap decides about them")
 }
 
 fn key_schema_changed(d: &Definition, before: Option<i32>, now: Option<i32>) -> Diagnostic {

@@ -66,11 +66,8 @@ pub fn topic_mode(config: &Config) -> topics::Mode {
 
 pub fn emit(config: &Config, project: &Project) -> Result<emit::Options, Failure> {
     let mut options = kafka(config)?;
-    let target = |d: &super::project::Definition| Topic {
-        name: d.topic.clone(),
-        transform: d.file.name.clone(),
-        kind: Kind::Entity,
-    };
+    let target =
+        |d: &super::project::Definition| Topic { name: d.topic.clone(), transform: d.file.name.clone(), kind: kind(d) };
     options.topics = project.definitions.iter().map(target).collect();
     for d in project.definitions.iter().filter(|d| d.on_error == OnError::DeadLetter) {
         let name = format!("{}.dead-letter", d.topic);
@@ -79,6 +76,10 @@ pub fn emit(config: &Config, project: &Project) -> Result<emit::Options, Failure
     options.max_record =
         project.definitions.iter().map(|d| d.file.header.max_record as u32).max().unwrap_or(options.max_record);
     Ok(options)
+}
+
+fn kind(d: &super::project::Definition) -> Kind {
+    if d.is_event() { Kind::Event } else { Kind::Entity }
 }
 
 /// Without the topics: what is enough to ask Kafka.
@@ -107,7 +108,7 @@ pub fn kafka(config: &Config) -> Result<emit::Options, Failure> {
 pub fn topics(config: &Config, project: &Project) -> Vec<topics::Wanted> {
     let wanted = |d: &super::project::Definition, dead_letter: bool| {
         let (name, kind) = match dead_letter {
-            false => (d.topic.clone(), Kind::Entity),
+            false => (d.topic.clone(), kind(d)),
             true => (format!("{}.dead-letter", d.topic), Kind::DeadLetter),
         };
         let mut w = topics::Wanted::new(&name, topics::Purpose::Data(kind));
@@ -116,7 +117,7 @@ pub fn topics(config: &Config, project: &Project) -> Vec<topics::Wanted> {
         w.replication_factor = over.and_then(|o| o.replication_factor).unwrap_or(config.topics.replication_factor);
         w.max_record = d.file.header.max_record as u32;
         if !dead_letter {
-            w.config.extend(config.topics.entity.clone());
+            w.config.extend(if d.is_event() { config.topics.event.clone() } else { config.topics.entity.clone() });
             w.config.extend(d.file.header.topic_config.clone());
             w.config.extend(over.map(|o| o.config.clone()).unwrap_or_default());
         }

@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::encode::readback::body_hash;
 use crate::encode::{Outcome, Rendered, body_of, plain_json};
 use crate::engine::reconcile::{Steps, Task, upserts};
-use crate::engine::{Engine, EngineError, Mode, OnError, Outlet, SplitLimits, Transform};
+use crate::engine::{Engine, EngineError, Events, Mode, OnError, Outlet, SplitLimits, Transform};
 use crate::http::Health;
 use crate::lsn::EndLsn;
 use crate::metrics::Metrics;
@@ -215,7 +215,11 @@ impl Looked {
         let limits = SplitLimits { records: 100_000, bytes: 64 << 20 };
         let root = loaded.get(shown.root());
         let (rows, stored) = root.map_or((SpaceId(0), false), |l| (l.spaces[0], l.kept));
-        Ok(Looked { engine: Engine::new(tables, vec![shown], limits), state, rows, stored, at })
+        let mut engine = Engine::new(tables, vec![shown], limits);
+        if d.is_event() {
+            engine.events = Events::new(vec![(0, d.event_root(&project.tables[project.table_of(d)], &prints))]);
+        }
+        Ok(Looked { engine, state, rows, stored, at })
     }
 
     /// All roots, as they were loaded.

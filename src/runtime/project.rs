@@ -9,20 +9,22 @@ use sha2::{Digest, Sha256};
 
 use crate::capture::watch::Fingerprints;
 use crate::catalogue::{Catalogue, Index, QualifiedName, ReplicaIdentity, Table, TableKind};
-use crate::config::{Config, OnError as OnErrorOverride};
+use crate::config::{Config, Headers, OnError as OnErrorOverride};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::encode::{Contract, KeySchema, RenderOptions, Renderer, SourceFile};
 use crate::engine;
 use crate::engine::index::IndexColumns;
-use crate::engine::source::{Side, by_identity, sides};
+use crate::engine::source::{Side, Ways, by_identity, sides};
 use crate::lsn::EndLsn;
 use crate::record::TopicId;
 use crate::state::SpaceId;
+use crate::transform::codes::{EVENT_ID, EVENT_PARTITIONED};
 use crate::transform::function::Context;
-use crate::transform::source::{self, KeyFormat, OnError, TransformFile};
+use crate::transform::source::{self, KeyFormat, Kind, OnError, TransformFile};
 use crate::transform::{self, KeyForm, Plan, Source, UsedColumn};
 
 use super::codes;
+use super::decide::{Event, Wanted};
 
 /// Raised whenever a function, a cast or an encoding answers otherwise than before: topics are then reconciled.
 const EVALUATOR: u32 = 2;
@@ -47,10 +49,12 @@ pub struct TableUse {
     pub columns: Vec<UsedColumn>,
     /// Indexes into `columns`; None: REPLICA IDENTITY FULL, and nothing is kept, or whole rows (`bag`).
     pub identity: Option<Vec<usize>>,
-    /// Transforms with several sources read it: it is stored in any case.
+    /// Transforms with several sources look its rows up: it is stored in any case.
     pub joined: bool,
     /// By which columns (of `columns`) joins find its rows.
     pub indexes: Vec<IndexColumns>,
+    /// Only events read it, as their root: nothing is kept, and nothing but its INSERTs counts.
+    pub inserts_only: bool,
 }
 
 impl Definition {
@@ -65,13 +69,42 @@ impl Definition {
             key: self.key.clone(),
             key_columns: self.key_columns(),
             context: Arc::clone(context),
-            sources: engine::SourceUse::of(&self.plan, tables),
+            sources: engine::SourceUse::of(&self.plan, tables, self.ways()),
             keyed_by_root: engine::source::keyed_by_root(&self.plan, tables),
+            event: self.is_event(),
             live_from: EndLsn::ZERO,
             on_error: engine::OnError::Halt,
             dead_letter_columns: None,
             counts: engine::Counts::default(),
         }
+    }
+
+    pub fn is_event(&self) -> bool {
+        self.file.header.kind == Kind::Event
+    }
+
+    /// An event's root as the stream's INSERTs are read: the plan's columns and no others.
+    pub fn event_root(&self, table: &TableUse, prints: &Fingerprints) -> engine::Table {
+        let root = TableUse {
+            table: table.table.clone(),
+            columns: self.plan.sources[0].columns.clone(),
+            identity: None,
+            joined: false,
+            indexes: Vec::new(),
+            inserts_only: true,
+        };
+        root.for_engine(prints, &[], EndLsn::ZERO)
+    }
+
+    /// Whose rows joins look up: of an entity all, for the root is found from them; of an event those beside its root.
+    fn joined_sources(&self) -> impl Iterator<Item = &Source> {
+        let sources = &self.plan.sources[..];
+        let joins = sources.len() > 1;
+        sources.iter().skip(usize::from(self.is_event())).filter(move |_| joins)
+    }
+
+    fn ways(&self) -> Ways {
+        if self.is_event() { Ways::Down } else { Ways::Both }
     }
 
     pub fn key_columns(&self) -> Vec<String> {
@@ -125,6 +158,20 @@ impl Project {
             }
         }
         let tables = table_uses(&definitions, catalogue, &mut findings);
+        for d in definitions.iter().filter(|d| d.is_event()) {
+            let root = &d.plan.sources[0].table;
+            if tables.iter().any(|t| t.table.name == *root && t.partitioned()) {
+                let message = format!(
+                    "{root} is partitioned: an UPDATE that moves a row to another partition is an INSERT in the stream, and \
+                     an event"
+                );
+                findings.push(
+                    Diagnostic::warning(EVENT_PARTITIONED, message)
+                        .at(d.file.place(d.file.header.kind_span))
+                        .help("nothing to do if rows are never moved"),
+                );
+            }
+        }
         (Project { definitions, tables, warnings: Vec::new() }, findings)
     }
 
@@ -146,6 +193,28 @@ impl Project {
             tables.extend(table.filter(|t| !tables.contains(t)));
         }
         tables
+    }
+
+    /// As a start decides about it. An event's root is not kept: only what is looked up has to be there.
+    pub fn wanted(&self, d: &Definition) -> Wanted {
+        let root = self.table_of(d);
+        let tables = d.plan.sources.iter().skip(usize::from(d.is_event()));
+        let place = |s: &transform::plan::Source| self.tables.iter().position(|t| t.table.name == s.table);
+        let header = &d.file.header;
+        Wanted {
+            topic: d.topic.clone(),
+            revision: d.revision.clone(),
+            tables: tables.filter_map(place).collect(),
+            holds: d.on_error == OnError::DeadLetter && !d.is_event(),
+            event: d.is_event().then_some(Event { root, backfill: header.backfill, on_gap: header.on_gap }),
+        }
+    }
+
+    /// The roots of its event transforms.
+    pub fn events(&self, prints: &Fingerprints) -> engine::Events {
+        let events = self.definitions.iter().enumerate().filter(|(_, d)| d.is_event());
+        let root = |d: &Definition| d.event_root(&self.tables[self.table_of(d)], prints);
+        engine::Events::new(events.map(|(i, d)| (i, root(d))).collect())
     }
 
     /// Used columns per table, as the publication and the watch want them.
@@ -199,6 +268,13 @@ fn define(config: &Config, file: TransformFile, catalogue: &Catalogue) -> Result
         sql: Some(SourceFile { path: file.path.clone(), text: file.text.clone() }),
     };
     let renderer = Arc::new(Renderer::new(&plan, &contract, &key, &options)?);
+    if file.header.event_id.is_some() && config.kafka.headers == Headers::None {
+        return Err(vec![
+            Diagnostic::error(EVENT_ID, "event_id becomes a header, and [kafka] headers = \"none\" leaves headers out")
+                .at(file.place(file.header.event_id_span))
+                .help("write headers = \"standard\", or make the id a field"),
+        ]);
+    }
     let topic = format!("{}{}", config.topics.prefix, file.header.topic);
     let on_error = match config.topic_override(&file.header.topic).and_then(|o| o.on_error) {
         Some(OnErrorOverride::Halt) => OnError::Halt,
@@ -246,9 +322,10 @@ fn table_uses(definitions: &[Definition], catalogue: &Catalogue, findings: &mut 
     let mut uses = Vec::new();
     for (name, mut columns) in used {
         let Some(table) = catalogue.table(Some(&name.schema), &name.name) else { continue };
-        let mut readers = definitions.iter().filter(|d| d.plan.sources.len() > 1);
-        let joined = readers.any(|d| d.plan.sources.iter().any(|s| s.table == *name));
+        let joined = definitions.iter().any(|d| d.joined_sources().any(|s| s.table == *name));
+        let inserts_only = is_inserts_only(definitions, name);
         let identity = match (identity(table), joined) {
+            _ if inserts_only => Identity::Full,
             // A join needs its rows. With FULL the old tuple has every column: any unique index will do.
             (Identity::Full, true) => unique_columns(table).map_or(Identity::Full, Identity::Columns),
             (identity, _) => identity,
@@ -278,17 +355,44 @@ fn table_uses(definitions: &[Definition], catalogue: &Catalogue, findings: &mut 
             }
         };
         let columns = columns.into_values().collect();
-        uses.push(TableUse { table: table.clone(), columns, identity, joined, indexes: Vec::new() });
+        uses.push(TableUse { table: table.clone(), columns, identity, joined, indexes: Vec::new(), inserts_only });
     }
     for d in definitions {
-        for side in sides(&d.plan) {
+        for side in sides(&d.plan, d.ways()) {
             let source = &d.plan.sources[side.source];
             if let Some(table) = uses.iter_mut().find(|t| t.table.name == source.table) {
                 table.need_index(&side, source);
             }
         }
     }
+    // A publication that sends more than INSERTs asks an identity of every table in it.
+    if uses.iter().any(|u| !u.inserts_only) {
+        for u in uses.iter().filter(|u| u.inserts_only && matches!(identity(&u.table), Identity::None)) {
+            let name = &u.table.name;
+            findings.push(
+                Diagnostic::error(
+                    crate::capture::catalogue_codes::NO_IDENTITY,
+                    format!(
+                        "{name} has no replica identity: its events need none, but entities of this bridge have UPDATEs and \
+                         DELETEs published, and PostgreSQL would refuse those of {name}"
+                    ),
+                )
+                .help(format!(
+                    "give it a primary key, run ALTER TABLE {name} REPLICA IDENTITY FULL, or give the events a bridge of \
+                     their own: its publication sends only INSERTs"
+                )),
+            );
+        }
+    }
     uses
+}
+
+fn is_inserts_only(definitions: &[Definition], name: &QualifiedName) -> bool {
+    definitions.iter().all(|d| {
+        let mut sources = d.plan.sources.iter();
+        let root = sources.next().is_some_and(|s| s.table == *name);
+        (d.is_event() || !root) && sources.all(|s| s.table != *name)
+    })
 }
 
 enum Identity {
@@ -366,6 +470,7 @@ impl TableUse {
     /// For the engine; `spaces` hold its rows and its indexes. None: nothing is kept.
     pub fn for_engine(&self, prints: &Fingerprints, spaces: &[SpaceId], loaded_at: EndLsn) -> engine::Table {
         let identity = match (&self.identity, spaces.first()) {
+            _ if self.inserts_only => engine::Identity::Inserts,
             (Some(columns), Some(&space)) => engine::Identity::Key { columns: columns.clone(), space },
             (None, Some(&space)) if self.joined => engine::Identity::Bag { space },
             _ => engine::Identity::Full,
@@ -397,7 +502,11 @@ impl TableUse {
             .zip(self.types(prints))
             .map(|(c, (oid, typmod))| format!("{} {} {oid} {typmod}", c.name, c.attnum))
             .collect();
-        let whole = if self.joined { "bag" } else { "full" };
+        let whole = match (self.joined, self.inserts_only) {
+            (true, _) => "bag",
+            (_, true) => "inserts",
+            _ => "full",
+        };
         let identity = self.identity.as_ref().map_or(whole.to_owned(), |i| format!("{i:?}"));
         let leaf = if self.partitioned() { " leaf" } else { "" };
         let index = |columns: &IndexColumns| {

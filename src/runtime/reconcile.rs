@@ -22,6 +22,8 @@ use crate::record::OutputBatch;
 use crate::registry::{self, RegistryError};
 use crate::state::{SpaceId, State};
 
+use super::decide::EventJob;
+use super::events;
 use super::failure::Failure;
 use super::fuse::Fuse;
 use super::link::Link;
@@ -44,6 +46,8 @@ pub struct Barrier {
 
 pub struct TopicTask {
     pub transform: usize,
+    /// Of an event topic: which rows it gets.
+    pub job: Option<EventJob>,
     pub rows: SpaceId,
     /// For the live keys; the space is empty.
     pub live: SpaceId,
@@ -51,6 +55,14 @@ pub struct TopicTask {
     pub record: Arc<Record>,
     pub schema_id: u32,
     pub revision: String,
+}
+
+/// What progress says of a topic that is not whole.
+pub fn cursor(at: EndLsn, job: Option<EventJob>) -> serde_json::Value {
+    match job {
+        None => serde_json::json!({ "lsn": at.to_string() }),
+        Some(job) => serde_json::json!({ "lsn": at.to_string(), "event": job.word() }),
+    }
 }
 
 pub fn run(p: &mut Pipeline<'_>) -> Result<(), Failure> {
@@ -65,8 +77,7 @@ pub fn run(p: &mut Pipeline<'_>) -> Result<(), Failure> {
     }
     for t in &barrier.topics {
         let topic = p.engine.transforms[t.transform].topic_name.clone();
-        p.edits
-            .push(Edit::ReconcileCursor { topic, cursor: Some(serde_json::json!({ "lsn": barrier.at.to_string() })) });
+        p.edits.push(Edit::ReconcileCursor { topic, cursor: Some(cursor(barrier.at, t.job)) });
     }
     p.link.send(&mut p.out, &mut p.edits, true)?;
     p.link.drain()?;
@@ -74,7 +85,10 @@ pub fn run(p: &mut Pipeline<'_>) -> Result<(), Failure> {
     failpoints::hit("reconcile_begun");
     let mut seq = barrier.seq;
     for t in &barrier.topics {
-        topic(p, &barrier, t, &info, &mut seq)?;
+        match t.job {
+            None => topic(p, &barrier, t, &info, &mut seq)?,
+            Some(job) => events::emit_rows(p, &barrier, t, job, &info, &mut seq)?,
+        }
     }
     p.link.drain()?;
     for &space in &barrier.temporary {
@@ -112,6 +126,7 @@ fn topic(
         topic: topic.clone(),
         name: name.clone(),
         at: barrier.at,
+        job: None,
         failure: None,
     };
     let result = (|| -> Result<(Summary, u64), EngineError> {
@@ -135,7 +150,7 @@ fn topic(
     Ok(())
 }
 
-fn settle<T>(result: Result<T, EngineError>, steps: &mut Committing<'_>) -> Result<T, Failure> {
+pub(super) fn settle<T>(result: Result<T, EngineError>, steps: &mut Committing<'_>) -> Result<T, Failure> {
     match (result, steps.failure.take()) {
         (_, Some(failure)) => Err(failure),
         (result, None) => Ok(result?),
@@ -225,15 +240,16 @@ pub fn live_keys(
 const PAUSED: Duration = Duration::from_millis(100);
 
 /// Every step commits by itself, with its cursor.
-struct Committing<'p> {
-    link: &'p mut Link,
-    edits: &'p mut Vec<Edit>,
-    shared: std::sync::Arc<super::shared::Shared>,
-    roots: u64,
-    topic: String,
-    name: String,
-    at: EndLsn,
-    failure: Option<Failure>,
+pub(super) struct Committing<'p> {
+    pub link: &'p mut Link,
+    pub edits: &'p mut Vec<Edit>,
+    pub shared: std::sync::Arc<super::shared::Shared>,
+    pub roots: u64,
+    pub topic: String,
+    pub name: String,
+    pub at: EndLsn,
+    pub job: Option<EventJob>,
+    pub failure: Option<Failure>,
 }
 
 impl Steps for Committing<'_> {
@@ -256,7 +272,8 @@ impl Steps for Committing<'_> {
             });
         }
         let hex: String = last_key.iter().map(|b| format!("{b:02x}")).collect();
-        let cursor = serde_json::json!({ "lsn": self.at.to_string(), "after": hex, "done": done });
+        let mut cursor = cursor(self.at, self.job);
+        (cursor["after"], cursor["done"]) = (hex.into(), done.into());
         self.edits.push(Edit::ReconcileCursor { topic: self.topic.clone(), cursor: Some(cursor) });
         // What is committed meanwhile is counted as it goes, and a failed emitter is noticed.
         self.link.send(out, self.edits, false).and_then(|()| self.link.look()).map_err(|f| {

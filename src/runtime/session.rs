@@ -17,7 +17,6 @@ use crate::metrics::{BridgeState, TransformState};
 use crate::record::OutputBatch;
 use crate::registry;
 use crate::state::{SpaceId, State};
-use crate::transform::source::OnError;
 
 use super::counting::Counting;
 use super::decide::{self, Approvals, TableNeed, Wanted, WantedTable};
@@ -40,7 +39,9 @@ mod parts;
 mod source;
 
 use kafka::{adopt, ensure_topics, pinned_keys, progress_before, register};
-use parts::{build_engine, drop_unused, infos, log_decision, progress_edits, statuses, topic_tasks, unfinished};
+use parts::{
+    build_engine, drop_unused, has_task, infos, log_decision, progress_edits, statuses, topic_tasks, unfinished,
+};
 use source::{claim, forwarded, look_at_source, publish};
 
 /// What outlives a session.
@@ -69,6 +70,7 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
     let (Survey { mut sql, mut project, context, wanted }, system) = survey::survey(&config, &pg)?;
     for name in std::mem::take(&mut bridge.reconcile_names) {
         match project.definitions.iter().find(|d| d.file.name == name) {
+            Some(d) if d.is_event() => return Err(Failure::Findings(vec![super::no_reconcile_of_events(&name)])),
             Some(d) => drop(bridge.reconcile.insert(d.topic.clone())),
             None => return Err(Failure::Findings(vec![super::unknown_transform(&project.names(), &name)])),
         }
@@ -116,16 +118,7 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
             stored: t.stored(),
         })
         .collect();
-    let wanted_transforms: Vec<Wanted> = project
-        .definitions
-        .iter()
-        .map(|d| Wanted {
-            topic: d.topic.clone(),
-            revision: d.revision.clone(),
-            tables: project.tables_of(d),
-            holds: d.on_error == OnError::DeadLetter,
-        })
-        .collect();
+    let wanted_transforms: Vec<Wanted> = project.definitions.iter().map(|d| project.wanted(d)).collect();
     let decision = decide::decide(
         progress.as_ref(),
         state.meta(),
@@ -141,6 +134,7 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
     // Slot and publication.
     let publish = |conn: &mut Connection| publish(&config, conn, &wanted);
     let mut temporary = None;
+    let mut slot_begins = EndLsn::ZERO;
     if decision.drop_slot {
         claim(&pg, &mut sql, &config, &shared, &emit_options, generation)?;
         slot::drop(&mut sql, &config.postgres.slot)?;
@@ -154,6 +148,9 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
         } else {
             slot::create(&mut conn, &config.postgres.slot, config.postgres.failover_slot)?;
         }
+        // The stream cannot begin before it, whatever is loaded.
+        let begins = slot::read(&mut sql, &config.postgres.slot)?.and_then(|s| s.confirmed_flush);
+        slot_begins = begins.map_or(EndLsn::ZERO, EndLsn);
         crate::failpoints::hit("slot_created");
     } else if !decision.tables.contains(&TableNeed::Load) {
         publish(&mut sql)?;
@@ -203,14 +200,14 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
     // A reconcile goes to what the source says now, not to where the state stands: rows that were repaired since are seen,
     // and a transaction that stopped the bridge lies behind it.
     if decision.reconcile.iter().any(Option::is_some) {
-        barrier_at = barrier_at.max(EndLsn(system.flushed));
+        barrier_at = barrier_at.max(EndLsn(system.flushed)).max(slot_begins);
     }
 
     // The engine.
     let (engine, tables_at) =
         build_engine(&config, &project, &decision, &loaded, &prints, &context, state, &found, barrier_at)?;
     let reconciling = decision.reconcile.iter().any(Option::is_some);
-    let live = decision.reconcile.iter().any(Option::is_none);
+    let live = decision.follows.contains(&true);
     let replay_to = if decision.rebase { EndLsn::ZERO } else { at };
     let retained = decision.tables.iter().any(|t| matches!(t, TableNeed::Have { .. }));
     let start_at = match (retained, live) {
@@ -218,11 +215,11 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
         (false, true) => at,
         (false, false) => barrier_at,
     };
-    let mut edits = progress_edits(&config, &project, &decision, &ids, &found, &system, &prints);
+    let mut edits = progress_edits(&config, &project, &decision, &ids, &found, &system, &prints, progress.as_ref());
     let statuses = statuses(&project);
     shared.session(generation, statuses, &infos(&project, &ids));
-    for (d, reason) in project.definitions.iter().zip(&decision.reconcile) {
-        let is = if reason.is_some() { TransformState::Loading } else { TransformState::Live };
+    for (i, d) in project.definitions.iter().enumerate() {
+        let is = if has_task(&project, &decision, i) { TransformState::Loading } else { TransformState::Live };
         shared.transform_is(&d.file.name, is);
     }
     let (answers_in, answers) = mpsc::channel();

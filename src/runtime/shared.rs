@@ -71,6 +71,8 @@ pub struct TopicStatus {
     pub transform: String,
     pub topic: String,
     pub dead_letter: bool,
+    /// Its records are events.
+    pub event: bool,
     pub upserts: u64,
     pub tombstones: u64,
     pub state: &'static str,
@@ -258,9 +260,14 @@ impl Shared {
     }
 
     /// A session begins: what it writes to.
-    pub fn session(&self, generation: u64, topics: Vec<TopicStatus>, infos: &[TransformInfo]) {
-        for info in infos {
-            self.metrics.transform_known(info, &[RecordKind::Upsert, RecordKind::Tombstone]);
+    /// `infos`: each with whether its records are events.
+    pub fn session(&self, generation: u64, topics: Vec<TopicStatus>, infos: &[(TransformInfo, bool)]) {
+        for (info, event) in infos {
+            let kinds: &[RecordKind] = match event {
+                true => &[RecordKind::Event],
+                false => &[RecordKind::Upsert, RecordKind::Tombstone],
+            };
+            self.metrics.transform_known(info, kinds);
             // It was bound just now, against what is there.
             for kind in SchemaDriftKind::ALL {
                 self.metrics.schema_drifted(&info.name, *kind, false);
@@ -363,6 +370,8 @@ impl Shared {
             t.tombstones += counts.tombstones;
             if t.dead_letter {
                 self.metrics.dead_letters_committed(&t.transform, counts.upserts);
+            } else if t.event {
+                self.metrics.records_committed(&t.transform, &t.topic, RecordKind::Event, counts.upserts);
             } else {
                 self.metrics.records_committed(&t.transform, &t.topic, RecordKind::Upsert, counts.upserts);
                 self.metrics.records_committed(&t.transform, &t.topic, RecordKind::Tombstone, counts.tombstones);
@@ -402,7 +411,8 @@ impl Shared {
                 &t.transform,
                 json!({
                     "topic": t.topic, "state": t.state, "tables": t.tables,
-                    "upserts": t.upserts, "tombstones": t.tombstones,
+                    "events": t.event.then_some(t.upserts),
+                    "upserts": if t.event { 0 } else { t.upserts }, "tombstones": t.tombstones,
                     "evaluations": t.evaluations, "suppressed": t.suppressed, "errors": t.errors,
                     "quarantined_keys": t.held, "dead_letters": dead.map_or(0, |d| d.upserts),
                     "reconcile_keys_remaining": t.remaining,

@@ -74,7 +74,11 @@ pub fn context(sql: &mut Connection, project: &Project) -> Result<Arc<Context>, 
 
 /// What has to be in the publication.
 pub fn wanted(catalogue: &Catalogue, project: &Project) -> Vec<WantedTable> {
-    publication::wanted_tables(catalogue, project.columns_used().iter().map(|(n, c)| (n, c.clone())))
+    let mut wanted = publication::wanted_tables(catalogue, project.columns_used().iter().map(|(n, c)| (n, c.clone())));
+    for w in &mut wanted {
+        w.inserts_only = project.tables.iter().any(|t| t.table.oid == w.oid && t.inserts_only);
+    }
+    wanted
 }
 
 /// Key bytes never change: another key schema id would put every key beside itself.

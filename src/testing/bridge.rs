@@ -90,6 +90,7 @@ impl Bridge {
             transforms.push(Transform { live_from: at, on_error, ..d.for_engine(i, &tables, context) });
         }
         let mut engine = Engine::new(tables, transforms, split);
+        engine.events = project.events(&prints);
         let mut out = OutputBatch::default();
         let mut taken = Collect { project, folds: &[], made: Vec::new(), failure: None };
         let info = CommitInfo { xid: 0, end_lsn: at, commit_time: clock::now_postgres_micros() };

@@ -11,8 +11,10 @@ pub const DUPLICATE_TOPIC: Code = Code(1004);
 pub const NO_TRANSFORMS: Code = Code(1005);
 /// The file cannot be read, or is not UTF-8.
 pub const UNREADABLE: Code = Code(1006);
-/// `kind = "event"` in a release without events.
-pub const EVENT_UNSUPPORTED: Code = Code(1007);
+/// `event_id` is no plain output that is never NULL, or the configuration leaves headers out.
+pub const EVENT_ID: Code = Code(1008);
+/// The root of an event is partitioned: a row that moves arrives as a new one.
+pub const EVENT_PARTITIONED: Code = Code(1009);
 
 pub const SYNTAX: Code = Code(1010);
 /// Not exactly one SELECT.

@@ -95,6 +95,8 @@ fn batch(end_lsn: u64, records: &[(u16, &str, Option<&str>)]) -> Batch {
             origin: Origin::Stream,
             xid: 9,
             part: None,
+            event_id: None,
+            annotations: 0..0,
         });
     }
     Batch { output, ..Batch::default() }

@@ -22,6 +22,7 @@ mod demo;
 mod differential;
 mod emit_topics;
 mod emit_transactions;
+mod events;
 mod explain;
 mod function_array;
 mod function_datetime;

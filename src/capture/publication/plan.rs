@@ -58,7 +58,8 @@ pub fn plan(mode: Mode, columns: Columns, name: &str, wanted: &[WantedTable], fa
 
 /// The statements that the owner has to run, whoever we are: for `setup --sql`.
 pub fn changes(columns: Columns, name: &str, wanted: &[WantedTable], facts: &Facts) -> Plan {
-    let mut plan = Plan { statements: Vec::new(), findings: unpublishable(wanted, facts) };
+    let mut plan =
+        Plan { statements: Vec::new(), findings: unpublishable(wanted, facts, sends(wanted) == Sends::Everything) };
     if columns == Columns::Used && facts.version_num < 150_000 {
         let message = format!("column lists need PostgreSQL 15, and the server has {}", facts.version_num);
         plan.findings
@@ -73,33 +74,67 @@ pub fn changes(columns: Columns, name: &str, wanted: &[WantedTable], facts: &Fac
     }
     let mut members = Vec::new();
     for table in wanted {
-        match list(columns, table, facts) {
+        match list(columns, sends(wanted), table, facts) {
             Ok(list) => members.push((table, list)),
             Err(finding) => plan.findings.push(*finding),
         }
     }
     plan.statements = match &facts.publication {
-        None => vec![create(name, &members)],
-        Some(publication) => alter(name, publication, &members),
+        None => vec![create(name, &members, sends(wanted))],
+        Some(publication) => {
+            let bare = wanted.iter().any(|t| facts.sent_for(t.oid).any(|r| r.identity == Identity::Nothing));
+            alter(name, publication, &members, sends(wanted), bare)
+        }
     };
     plan
 }
 
 type Member<'a> = (&'a WantedTable, Option<BTreeSet<String>>);
 
-fn create(name: &str, members: &[Member<'_>]) -> String {
+fn create(name: &str, members: &[Member<'_>], sends: Sends) -> String {
     let tables: Vec<String> = members.iter().map(member).collect();
     let tables = if tables.is_empty() { String::new() } else { format!(" FOR TABLE {}", tables.join(", ")) };
-    format!("CREATE PUBLICATION {}{tables} WITH ({OPTIONS})", always_quote_ident(name))
+    format!("CREATE PUBLICATION {}{tables} WITH ({})", always_quote_ident(name), sends.options())
 }
 
-const OPTIONS: &str = "publish = 'insert, update, delete, truncate', publish_via_partition_root = false";
+/// Which operations a publication has to send. PostgreSQL takes one answer for all tables in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sends {
+    Everything,
+    /// Only events read the tables: without UPDATE and DELETE none of them needs a replica identity.
+    Inserts,
+}
 
-fn alter(name: &str, existing: &Publication, members: &[Member<'_>]) -> Vec<String> {
+fn sends(wanted: &[WantedTable]) -> Sends {
+    match !wanted.is_empty() && wanted.iter().all(|t| t.inserts_only) {
+        true => Sends::Inserts,
+        false => Sends::Everything,
+    }
+}
+
+impl Sends {
+    fn options(self) -> &'static str {
+        match self {
+            Sends::Everything => "publish = 'insert, update, delete, truncate', publish_via_partition_root = false",
+            Sends::Inserts => "publish = 'insert', publish_via_partition_root = false",
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Sends::Everything => "insert, update, delete and truncate",
+            Sends::Inserts => "insert",
+        }
+    }
+}
+
+/// `bare`: a table has no replica identity.
+fn alter(name: &str, existing: &Publication, members: &[Member<'_>], sends: Sends, bare: bool) -> Vec<String> {
     let publication = always_quote_ident(name);
     let mut statements = Vec::new();
-    if !existing.is_whole() {
-        statements.push(format!("ALTER PUBLICATION {publication} SET ({OPTIONS})"));
+    // One that sends more than is asked for is left alone as long as it does no harm.
+    if !existing.has(sends) || (bare && existing.asks_identity()) {
+        statements.push(format!("ALTER PUBLICATION {publication} SET ({})", sends.options()));
     }
     let as_wanted = |m: &super::Member| {
         members.iter().any(|(table, list)| table.oid == m.oid && set(&m.columns) == *list && !m.filtered)
@@ -128,7 +163,12 @@ fn set(columns: &Option<Vec<String>>) -> Option<BTreeSet<String>> {
 }
 
 /// The column list of a table: what is used, and what the replica identity needs.
-fn list(columns: Columns, table: &WantedTable, facts: &Facts) -> Result<Option<BTreeSet<String>>, Box<Diagnostic>> {
+fn list(
+    columns: Columns,
+    sends: Sends,
+    table: &WantedTable,
+    facts: &Facts,
+) -> Result<Option<BTreeSet<String>>, Box<Diagnostic>> {
     if columns == Columns::All {
         return Ok(None);
     }
@@ -144,6 +184,8 @@ fn list(columns: Columns, table: &WantedTable, facts: &Facts) -> Result<Option<B
     for relation in facts.sent_for(table.oid) {
         match &relation.identity {
             Identity::Columns(identity) => list.extend(identity.iter().cloned()),
+            // Without UPDATE and DELETE nothing is refused.
+            Identity::Full if sends == Sends::Inserts => {}
             Identity::Full => return Err(Box::new(list_with_full(relation).help(help))),
             Identity::Nothing => {}
         }
@@ -160,7 +202,8 @@ fn list_with_full(relation: &Relation) -> Diagnostic {
 }
 
 /// What no publication can carry, or what would break the application once it does.
-fn unpublishable(wanted: &[WantedTable], facts: &Facts) -> Vec<Diagnostic> {
+/// `identified`: UPDATEs and DELETEs are published.
+fn unpublishable(wanted: &[WantedTable], facts: &Facts, identified: bool) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
     for table in wanted {
         for relation in facts.relations.iter().filter(|r| r.root == table.oid) {
@@ -176,7 +219,7 @@ fn unpublishable(wanted: &[WantedTable], facts: &Facts) -> Vec<Diagnostic> {
                 findings.push(Diagnostic::error(codes::NOT_PUBLISHABLE, message).help(help));
             }
         }
-        for relation in facts.sent_for(table.oid).filter(|r| r.identity == Identity::Nothing) {
+        for relation in facts.sent_for(table.oid).filter(|r| identified && r.identity == Identity::Nothing) {
             let message = format!(
                 "{} has no replica identity; once it is published PostgreSQL refuses every UPDATE and DELETE on it",
                 relation.name
@@ -233,7 +276,9 @@ fn ownership(name: &str, wanted: &[WantedTable], facts: &Facts) -> Vec<Diagnosti
 }
 
 fn verify(name: &str, wanted: &[WantedTable], facts: &Facts) -> Vec<Diagnostic> {
-    let mut findings = unpublishable(wanted, facts);
+    let sends = sends(wanted);
+    let identified = sends == Sends::Everything || facts.publication.as_ref().is_none_or(Publication::asks_identity);
+    let mut findings = unpublishable(wanted, facts, identified);
     let publication = always_quote_ident(name);
     let Some(p) = &facts.publication else {
         let message = format!("publication {name} does not exist");
@@ -243,12 +288,11 @@ fn verify(name: &str, wanted: &[WantedTable], facts: &Facts) -> Vec<Diagnostic> 
         );
         return findings;
     };
-    if !p.is_whole() {
-        let message =
-            format!("publication {name} must send insert, update, delete and truncate, and not via the partition root");
+    if !p.has(sends) {
+        let message = format!("publication {name} must send {}, and not via the partition root", sends.words());
         findings.push(
             Diagnostic::error(codes::PUBLICATION_OPTIONS, message)
-                .help(format!("ALTER PUBLICATION {publication} SET ({OPTIONS});")),
+                .help(format!("ALTER PUBLICATION {publication} SET ({});", sends.options())),
         );
     }
     if p.all_tables {
@@ -300,10 +344,10 @@ fn verify_relation(
         );
     }
     match &relation.identity {
-        Identity::Full if listed => {
+        Identity::Full if listed && p.asks_identity() => {
             findings.push(list_with_full(relation).help("publish the table without a column list"));
         }
-        Identity::Columns(identity) if !missing(identity).is_empty() => {
+        Identity::Columns(identity) if p.asks_identity() && !missing(identity).is_empty() => {
             let message = format!(
                 "the column list of {} lacks {} of its replica identity: UPDATE and DELETE fail",
                 relation.name,
@@ -316,8 +360,14 @@ fn verify_relation(
 }
 
 impl Publication {
-    fn is_whole(&self) -> bool {
-        self.insert && self.update && self.delete && self.truncate && !self.via_root
+    fn has(&self, sends: Sends) -> bool {
+        let rest = self.update && self.delete && self.truncate;
+        self.insert && (rest || sends == Sends::Inserts) && !self.via_root
+    }
+
+    /// PostgreSQL refuses UPDATE or DELETE on a table of it without a replica identity.
+    fn asks_identity(&self) -> bool {
+        self.update || self.delete
     }
 
     /// The publication names this relation, or the partitioned table above it.
@@ -335,7 +385,7 @@ mod tests {
         let name = QualifiedName::new("s", "order");
         let relation =
             Relation { oid: 1, root: 1, name: name.clone(), kind: b'r', permanent: true, identity, owned: true };
-        let wanted = WantedTable { oid: 1, name, columns: vec!["v".into()], row_security: false };
+        let wanted = WantedTable { oid: 1, name, columns: vec!["v".into()], row_security: false, inserts_only: false };
         let facts = Facts { version_num, can_create: true, publication: None, relations: vec![relation] };
         (vec![wanted], facts)
     }
@@ -367,5 +417,20 @@ mod tests {
         assert_eq!(refused.findings.len(), 2);
         assert!(refused.statements().is_empty());
         assert_eq!(changes(Columns::All, "p", &wanted, &facts).statements().len(), 1, "for the owner");
+    }
+
+    #[test]
+    fn events_alone_send_only_inserts_and_need_no_identity() {
+        let (mut wanted, facts) = facts(150_000, Identity::Nothing);
+        assert_eq!(plan(Mode::Manage, Columns::All, "p", &wanted, &facts).findings[0].code, codes::NO_IDENTITY);
+        wanted[0].inserts_only = true;
+        let made = plan(Mode::Manage, Columns::All, "p", &wanted, &facts);
+        let expected = "CREATE PUBLICATION \"p\" FOR TABLE ONLY \"s\".\"order\" WITH (publish = 'insert', \
+                        publish_via_partition_root = false)";
+        assert_eq!((made.findings.len(), made.statements()), (0, &[expected.to_owned()][..]));
+        // One table beside it that entities read, and UPDATEs are published.
+        let other = WantedTable { oid: 2, inserts_only: false, ..wanted[0].clone() };
+        wanted.push(other);
+        assert_eq!(plan(Mode::Manage, Columns::All, "p", &wanted, &facts).findings[0].code, codes::NO_IDENTITY);
     }
 }

@@ -58,7 +58,7 @@ fn publication(old: &PublicationPrint, new: &PublicationPrint, findings: &mut Ve
         let what = format!("the publication was dropped and created anew (oid {} → {})", old.oid, new.oid);
         return publication_finding(codes::PUBLICATION_REPLACED, what, findings);
     }
-    if old.whole && !new.whole {
+    if (old.whole && !new.whole) || (old.insert && !new.insert) {
         let what = "the publication does not send all of insert, update, delete and truncate any more".to_owned();
         publication_finding(codes::PUBLICATION_CHANGED, what, findings);
     }

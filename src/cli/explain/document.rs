@@ -18,7 +18,8 @@ impl Subject<'_> {
         let columns = || root.columns.iter().map(|c| &c.name).collect::<Vec<_>>();
         let identity = root.identity.as_ref().map(|i| i.iter().map(|&c| &root.columns[c].name).collect::<Vec<_>>());
         json!({
-            "transform": d.file.name, "topic": d.topic, "tables": self.from,
+            "transform": d.file.name, "topic": d.topic, "kind": if d.is_event() { "event" } else { "entity" },
+            "tables": self.from,
             "root": root.table.name.to_string(),
             "reads": plan.sources[0].columns.iter().map(|c| &c.name).collect::<Vec<_>>(),
             "filter": d.file.select.filter.is_some(),
@@ -27,7 +28,7 @@ impl Subject<'_> {
             "state": root.identity.is_some().then(columns),
             "lookups": self.explained.lookups.iter().map(|l| self.lookup(l)).collect::<Vec<_>>(),
             "kept": self.kept().iter().map(|k| self.table(k)).collect::<Vec<_>>(),
-            "touches": (0..plan.sources.len() as u16).map(|s| self.touched(s)).collect::<Vec<_>>(),
+            "touches": (0..plan.sources.len() as u16).filter(|_| !d.is_event()).map(|s| self.touched(s)).collect::<Vec<_>>(),
             "revision": d.revision,
         })
     }

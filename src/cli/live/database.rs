@@ -73,7 +73,7 @@ fn look(
 const MANY: f64 = 100_000.0;
 
 fn fan_outs(sql: &mut Connection, project: &Project, found: &mut Vec<Diagnostic>) -> Result<(), Failure> {
-    let joined = || project.definitions.iter().filter(|d| d.plan.sources.len() > 1);
+    let joined = || project.definitions.iter().filter(|d| d.plan.sources.len() > 1 && !d.is_event());
     let mut oids: Vec<_> = joined().flat_map(|d| &d.plan.sources).map(|s| s.table_oid).collect();
     if oids.is_empty() {
         return Ok(());

@@ -6,8 +6,9 @@ use crate::emit::options::Kind;
 
 use super::{Found, Purpose, Wanted};
 
-/// Kafka adds its own framing to a record: the batch header and lengths.
-const FRAMING: u32 = 512;
+/// Kafka adds its own framing to a record (the batch header and lengths), and a transaction's annotations come on top of
+/// `max_record`: 1 KiB at most, and their lengths.
+const FRAMING: u32 = 2048;
 /// Kafka's default: a consumer that is away for longer misses deletes.
 const SHORT_DELETE_RETENTION_MS: i64 = 86_400_000;
 

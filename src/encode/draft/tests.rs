@@ -39,7 +39,8 @@ fn draft(header: &str, from: &str, outputs: &str) -> Json {
         (table.name == "lines").then(|| format!("the {column} of {}", table.name))
     };
     let not_null = &file.header.not_null;
-    let avsc = contract(&plan, &Note { doc: None, topic: &file.header.topic, column: &column, not_null });
+    let avsc =
+        contract(&plan, &Note { doc: None, topic: &file.header.topic, column: &column, not_null, event_id: None });
     let contract = Contract::parse(Path::new("order.avsc"), &avsc).unwrap_or_else(|f| panic!("{avsc}: {f:?}"));
     let key = KeySchema::derive(&plan, &contract).unwrap();
     let options = RenderOptions { max_record: 1000, not_null: not_null.clone(), ..RenderOptions::default() };

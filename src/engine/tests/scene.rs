@@ -7,7 +7,7 @@ use super::plans::{self, Bound};
 use super::wire::{Op, TableDef, assemble, messages};
 use super::*;
 use crate::engine::index::IndexColumns;
-use crate::engine::source::{by_identity, keyed_by_root, sides};
+use crate::engine::source::{Ways, by_identity, keyed_by_root, sides};
 
 /// Topic key to body; both as they are in Kafka.
 type Topic = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -216,7 +216,7 @@ fn engine_tables(defs: &[TableDef], bounds: &[Bound]) -> Vec<Table> {
             loaded_at: EndLsn::ZERO,
         });
     }
-    for side in bounds.iter().flat_map(|b| sides(&b.plan).into_iter().map(move |s| (s, &b.plan))) {
+    for side in bounds.iter().flat_map(|b| sides(&b.plan, Ways::Both).into_iter().map(move |s| (s, &b.plan))) {
         let (side, plan) = side;
         let source = &plan.sources[side.source];
         let table = tables.iter_mut().find(|t| t.oid == source.table_oid).expect("a table");
@@ -244,8 +244,9 @@ fn transform_of(i: usize, bound: &Bound, tables: &[Table]) -> Transform {
         key: bound.key.clone(),
         key_columns: vec![],
         context: Arc::new(Context::default()),
-        sources: SourceUse::of(&bound.plan, tables),
+        sources: SourceUse::of(&bound.plan, tables, Ways::Both),
         keyed_by_root: keyed_by_root(&bound.plan, tables),
+        event: false,
         live_from: EndLsn::ZERO,
         on_error: if held { OnError::DeadLetter { topic: DEAD, partitions: 1, held: HELD } } else { OnError::Halt },
         dead_letter_columns: None,

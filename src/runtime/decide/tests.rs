@@ -1,6 +1,7 @@
 use super::*;
 use crate::emit::TopicProgress;
 use crate::state::TableState;
+use crate::transform::source::OnGap;
 
 /// A bridge in the middle of its life: one stored table, one that is not, one transform on each, all at 0/100.
 struct Case {
@@ -11,6 +12,8 @@ struct Case {
     requested: BTreeSet<String>,
     /// The unstored transform keeps held keys.
     holds: bool,
+    /// The unstored transform writes events.
+    event: Option<(bool, OnGap)>,
 }
 
 fn lsn(n: u64) -> EndLsn {
@@ -47,6 +50,7 @@ fn running() -> Case {
         diverged: None,
         slot: Slot::Usable { confirmed: lsn(0x80) },
         changed_tables: BTreeSet::new(),
+        lost_inserts: BTreeSet::new(),
         publication_changed: None,
     };
     Case {
@@ -56,6 +60,7 @@ fn running() -> Case {
         approvals: Approvals::default(),
         requested: BTreeSet::new(),
         holds: false,
+        event: None,
     }
 }
 
@@ -66,8 +71,20 @@ impl Case {
             WantedTable { name: "public.plain".into(), oid: 11, layout: "id int4".into(), stored: false },
         ];
         let transforms = [
-            Wanted { topic: "kept".into(), revision: "a".into(), tables: vec![0], holds: false },
-            Wanted { topic: "plain".into(), revision: "b".into(), tables: vec![1], holds: self.holds },
+            Wanted { topic: "kept".into(), revision: "a".into(), tables: vec![0], holds: false, event: None },
+            match self.event {
+                None => Wanted {
+                    topic: "plain".into(),
+                    revision: "b".into(),
+                    tables: vec![1],
+                    holds: self.holds,
+                    event: None,
+                },
+                Some((backfill, on_gap)) => {
+                    let event = Some(Event { root: 1, backfill, on_gap });
+                    Wanted { topic: "plain".into(), revision: "b".into(), tables: vec![], holds: false, event }
+                }
+            },
         ];
         decide(self.progress.as_ref(), &self.meta, &self.source, &tables, &transforms, &self.requested, &self.approvals)
     }
@@ -197,6 +214,7 @@ fn a_gap_stops_until_its_word_is_given() {
                 source: case.source.clone(),
                 requested: BTreeSet::new(),
                 holds: false,
+                event: None,
             };
             d.decide().unwrap()
         };
@@ -243,4 +261,67 @@ fn a_temporary_slot_starts_anew_every_time() {
     assert_eq!(d.reconcile, [Some(Reason::Gap), Some(Reason::Gap)]);
     assert_eq!(d.tables, [TableNeed::Load, TableNeed::Load]);
     assert!(d.new_slot && !d.drop_slot && !d.rebase);
+}
+
+type Answer = (Option<Reason>, Option<EventJob>, bool, TableNeed);
+
+/// What becomes of the event topic: reason, job, whether it follows the stream, and what of its root is loaded.
+fn event(backfill: bool, on_gap: OnGap, change: impl FnOnce(&mut Case)) -> Result<Answer, Refusal> {
+    let mut case = with(change);
+    case.event = Some((backfill, on_gap));
+    let d = case.decide()?;
+    Ok((d.reconcile[1], d.jobs[1], d.follows[1], d.tables[1]))
+}
+
+#[test]
+fn an_event_topic_follows_the_stream_whatever_changes() {
+    let goes_on = Ok((None, None, true, TableNeed::Nothing));
+    let on_gap = OnGap::Halt;
+    assert_eq!(event(true, on_gap, |_| {}), goes_on);
+    assert_eq!(event(true, on_gap, |c| progress(c).topics.get_mut("plain").unwrap().revision = None), goes_on);
+    assert_eq!(event(true, on_gap, |c| c.meta = Meta::new("b")), goes_on);
+    let other = |c: &mut Case| c.source.changed_tables.extend(["public.plain".to_owned()]);
+    assert_eq!(event(true, on_gap, other), goes_on);
+    let new = |c: &mut Case| drop(progress(c).topics.remove("plain"));
+    assert_eq!(event(false, on_gap, new), Ok((Some(Reason::New), None, false, TableNeed::Nothing)));
+    let backfill = Some(EventJob::Backfill);
+    assert_eq!(event(true, on_gap, new), Ok((Some(Reason::New), backfill, false, TableNeed::Load)));
+}
+
+#[test]
+fn what_was_begun_is_brought_to_its_end_beside_the_stream() {
+    for job in [EventJob::Backfill, EventJob::Replay] {
+        let begun = |c: &mut Case| {
+            let cursor = serde_json::json!({ "lsn": "0/100", "event": job.word() });
+            progress(c).cursor =
+                Some(crate::emit::Cursor { transaction: None, reconcile: [("plain".to_owned(), cursor)].into() });
+        };
+        let answer = event(false, OnGap::Halt, begun);
+        assert_eq!(answer, Ok((Some(Reason::Unfinished), Some(job), true, TableNeed::Load)));
+    }
+}
+
+#[test]
+fn a_gap_in_events_is_the_header_s_to_decide() {
+    let lost = |c: &mut Case| {
+        c.source.slot = Slot::Absent;
+        c.approvals.heal_gaps = true;
+    };
+    assert!(matches!(event(false, OnGap::Halt, lost), Err(Refusal::Gap { .. })));
+    let approved = |c: &mut Case| {
+        c.source.slot = Slot::Absent;
+        c.approvals.words.insert("gap:0/100".into());
+    };
+    let skipped = Ok((Some(Reason::Gap), None, false, TableNeed::Nothing));
+    assert_eq!(event(false, OnGap::Halt, approved), skipped);
+    assert_eq!(event(true, OnGap::Skip, lost), skipped);
+    let replay = Some(EventJob::Replay);
+    assert_eq!(event(false, OnGap::Replay, lost), Ok((Some(Reason::Gap), replay, false, TableNeed::Load)));
+    assert_eq!(event(false, OnGap::Skip, |c| c.source.slot = Slot::Temporary), skipped);
+    assert!(matches!(event(false, OnGap::Halt, |c| c.source.slot = Slot::Temporary), Err(Refusal::Gap { .. })));
+    // The slot is there: what it has is not passed over.
+    let replaced = |c: &mut Case| c.source.lost_inserts.extend(["public.plain".to_owned()]);
+    assert!(matches!(event(false, OnGap::Halt, replaced), Err(Refusal::Gap { .. })));
+    assert_eq!(event(false, OnGap::Skip, replaced), Ok((Some(Reason::Gap), None, true, TableNeed::Nothing)));
+    assert_eq!(event(false, OnGap::Replay, replaced), Ok((Some(Reason::Gap), replay, true, TableNeed::Load)));
 }

@@ -24,7 +24,7 @@ use crate::runtime::fingerprint;
 use crate::runtime::load::Loaded;
 use crate::runtime::project;
 use crate::runtime::project::Project;
-use crate::runtime::reconcile::TopicTask;
+use crate::runtime::reconcile::{TopicTask, cursor};
 use crate::runtime::shared::TopicStatus;
 use crate::state::SpaceId;
 use crate::state::State;
@@ -78,7 +78,7 @@ pub(super) fn build_engine(
             (TableNeed::Have { loaded_at }, _) => *loaded_at,
             (_, Some(l)) if l.kept => barrier,
             // Nothing is kept, and nobody looks at what lies before the barrier: it may be told in columns that are gone.
-            _ if !t.stored() && all_reconcile(project, decision, i) => barrier,
+            _ if !t.stored() && nobody_follows(project, decision, i) => barrier,
             // Changes count for each transform from where it is live.
             _ => EndLsn::ZERO,
         };
@@ -109,7 +109,7 @@ pub(super) fn build_engine(
         };
         transforms.push(engine::Transform {
             partitions: found[i].partitions,
-            live_from: if decision.reconcile[i].is_some() { barrier } else { EndLsn::ZERO },
+            live_from: if decision.follows[i] { EndLsn::ZERO } else { barrier },
             on_error,
             dead_letter_columns: config
                 .topic_override(&d.file.header.topic)
@@ -120,7 +120,17 @@ pub(super) fn build_engine(
     }
     let limits =
         SplitLimits { records: config.commit.split_records as usize, bytes: config.commit.split_bytes as usize };
-    Ok((Engine::new(tables, transforms, limits), tables_at))
+    let mut engine = Engine::new(tables, transforms, limits);
+    engine.events = project.events(prints);
+    Ok((engine, tables_at))
+}
+
+/// Whether something is to be done for the topic at the barrier: an event topic may only begin there.
+pub(super) fn has_task(project: &Project, decision: &Decision, i: usize) -> bool {
+    match project.definitions[i].is_event() {
+        true => decision.jobs[i].is_some(),
+        false => decision.reconcile[i].is_some(),
+    }
 }
 
 /// Cursors of the topics that progress knows and that will be reconciled.
@@ -131,20 +141,20 @@ pub(super) fn unfinished(
     barrier: EndLsn,
 ) -> Vec<Edit> {
     let mut edits = Vec::new();
-    for (d, _) in project.definitions.iter().zip(&decision.reconcile).filter(|(_, reason)| reason.is_some()) {
+    for (i, d) in project.definitions.iter().enumerate().filter(|(i, _)| has_task(project, decision, *i)) {
         if progress.is_some_and(|p| p.topics.contains_key(&d.topic)) {
-            let cursor = Some(serde_json::json!({ "lsn": barrier.to_string() }));
+            let cursor = Some(cursor(barrier, decision.jobs[i]));
             edits.push(Edit::ReconcileCursor { topic: d.topic.clone(), cursor });
         }
     }
     edits
 }
 
-/// Whether every transform of a table is reconciled.
-pub(super) fn all_reconcile(project: &Project, decision: &Decision, table: usize) -> bool {
+/// Whether no transform of a table goes on from the progress.
+pub(super) fn nobody_follows(project: &Project, decision: &Decision, table: usize) -> bool {
     let mut of_table =
-        project.definitions.iter().zip(&decision.reconcile).filter(|(d, _)| project.tables_of(d).contains(&table));
-    of_table.all(|(_, reason)| reason.is_some())
+        project.definitions.iter().zip(&decision.follows).filter(|(d, _)| project.tables_of(d).contains(&table));
+    of_table.all(|(_, follows)| !follows)
 }
 
 pub(super) fn held_space(state: &mut State, topic: &str) -> Result<SpaceId, Failure> {
@@ -168,7 +178,7 @@ pub(super) fn topic_tasks(
     ids: &Ids,
 ) -> Vec<TopicTask> {
     let mut tasks = Vec::new();
-    for (i, d) in project.definitions.iter().enumerate().filter(|(i, _)| decision.reconcile[*i].is_some()) {
+    for (i, d) in project.definitions.iter().enumerate().filter(|(i, _)| has_task(project, decision, *i)) {
         let table = engine.transforms[i].root();
         let rows = match (engine.tables[table].identity.space(), loaded.iter().find(|l| l.table == table)) {
             (Some(space), _) => space,
@@ -179,6 +189,7 @@ pub(super) fn topic_tasks(
         let live = state.new_temporary_space();
         tasks.push(TopicTask {
             transform: i,
+            job: decision.jobs[i],
             rows,
             live,
             record: Arc::clone(d.contract.record()),
@@ -190,6 +201,7 @@ pub(super) fn topic_tasks(
 }
 
 /// What the first progress record of the session says beside the position.
+#[allow(clippy::too_many_arguments)]
 pub(super) fn progress_edits(
     config: &Config,
     project: &Project,
@@ -198,6 +210,7 @@ pub(super) fn progress_edits(
     found: &[topics::Found],
     system: &timeline::System,
     prints: &Fingerprints,
+    before: Option<&Progress>,
 ) -> Vec<Edit> {
     let mut edits = vec![Edit::Source {
         epoch: decision.epoch,
@@ -215,7 +228,9 @@ pub(super) fn progress_edits(
             ..TopicProgress::default()
         };
         edits.push(Edit::Topic { topic: d.topic.clone(), progress });
-        if decision.reconcile[i].is_some() {
+        // An event topic is not reconciled for a change; what it is made by is kept all the same.
+        let known = before.and_then(|p| p.topics.get(&d.topic)).and_then(|t| t.revision.as_ref());
+        if decision.reconcile[i].is_some() || known != Some(&d.revision) {
             edits.push(Edit::Transform(TransformRecord {
                 topic: d.topic.clone(),
                 name: d.file.name.clone(),
@@ -238,6 +253,7 @@ pub(super) fn statuses(project: &Project) -> Vec<TopicStatus> {
         transform: d.file.name.clone(),
         topic: if dead_letter { format!("{}.dead-letter", d.topic) } else { d.topic.clone() },
         dead_letter,
+        event: d.is_event() && !dead_letter,
         tables: project.tables_of(d).into_iter().map(|t| project.tables[t].table.name.to_string()).collect(),
         ..TopicStatus::default()
     };
@@ -245,13 +261,16 @@ pub(super) fn statuses(project: &Project) -> Vec<TopicStatus> {
     project.definitions.iter().map(|d| of(d, false)).chain(dead.map(|d| of(d, true))).collect()
 }
 
-pub(super) fn infos(project: &Project, ids: &Ids) -> Vec<TransformInfo> {
-    let of = |(d, (_, value)): (&project::Definition, &(Option<u32>, u32))| TransformInfo {
-        name: d.file.name.clone(),
-        topic: d.topic.clone(),
-        owner: d.file.header.owner.clone().unwrap_or_default(),
-        sha256: d.file.sha256.clone(),
-        schema_id: *value,
+pub(super) fn infos(project: &Project, ids: &Ids) -> Vec<(TransformInfo, bool)> {
+    let of = |(d, (_, value)): (&project::Definition, &(Option<u32>, u32))| {
+        let info = TransformInfo {
+            name: d.file.name.clone(),
+            topic: d.topic.clone(),
+            owner: d.file.header.owner.clone().unwrap_or_default(),
+            sha256: d.file.sha256.clone(),
+            schema_id: *value,
+        };
+        (info, d.is_event())
     };
     project.definitions.iter().zip(ids).map(of).collect()
 }

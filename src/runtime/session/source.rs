@@ -41,6 +41,7 @@ pub(super) fn look_at_source(
         diverged: None,
         slot: Slot::Absent,
         changed_tables: BTreeSet::new(),
+        lost_inserts: BTreeSet::new(),
         publication_changed: None,
     };
     source.slot = match slot::read(sql, &config.postgres.slot)? {
@@ -65,6 +66,7 @@ pub(super) fn look_at_source(
         tracing::warn!("{message}");
     }
     source.changed_tables = changed.tables;
+    source.lost_inserts = changed.lost_inserts;
     source.publication_changed = changed.publication;
     Ok(source)
 }

@@ -6,7 +6,7 @@ use crate::catalogue::{Index, Table};
 use crate::diagnostic::Diagnostic;
 use crate::transform::nearest;
 use crate::transform::plan::{Expr, ExprKind, Output, Shape};
-use crate::transform::source::TransformFile;
+use crate::transform::source::{Kind, TransformFile};
 
 /// The key as indexes into the outputs.
 pub(super) fn key(
@@ -48,10 +48,39 @@ pub(super) fn key(
         }
         key.push(i);
     }
-    if findings.is_empty() {
+    if file.header.kind == Kind::Event {
+        event_id(binder, file, outputs, findings);
+    } else if findings.is_empty() {
         unique(binder, file, conjuncts, outputs, &key, findings);
     }
     key
+}
+
+/// An event's id is a plain output that is never NULL.
+fn event_id(binder: &Binder<'_>, file: &TransformFile, outputs: &[Output], findings: &mut Vec<Diagnostic>) {
+    let (Some(name), at) = (&file.header.event_id, file.header.event_id_span) else { return };
+    let finding = match outputs.iter().find(|o| o.name == *name) {
+        None if !findings.is_empty() => return,
+        None => {
+            let names: Vec<&str> = outputs.iter().map(|o| o.name.as_str()).collect();
+            binder
+                .error(codes::EVENT_ID, at, format!("event_id names {name}, which is no output of the SELECT"))
+                .help(format!("the outputs are {}", names.join(", ")))
+        }
+        Some(_) if file.header.key.contains(name) => {
+            binder.error(codes::EVENT_ID, at, format!("event_id names {name}, which is a key column")).help(format!(
+                "an event_id is a header and no field: select it once more under another name ({name} AS event_id)"
+            ))
+        }
+        Some(output) if !matches!(output.shape, Shape::Scalar(_)) => binder
+            .error(codes::EVENT_ID, at, format!("the event_id {name} is no plain value"))
+            .help("use one column or expression whose text form identifies the event"),
+        Some(output) if output.shape.nullable() && !file.header.not_null.contains(name) => binder
+            .error(codes::EVENT_ID, at, format!("the event_id {name} can be NULL"))
+            .help(format!("set NOT NULL on the column, or assert it with not_null = [\"{name}\"]")),
+        Some(_) => return,
+    };
+    findings.push(finding);
 }
 
 fn unique(

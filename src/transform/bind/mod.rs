@@ -36,7 +36,7 @@ use scope::{BoundSource, Frame};
 use super::codes;
 use super::parse::ast::{Name, Select};
 use super::plan::{Block, Expr, Plan, Source, UsedColumn};
-use super::source::{Kind, TransformFile};
+use super::source::TransformFile;
 use super::walk::{Columns, Renumber};
 use crate::catalogue::{Catalogue, Table, Type};
 use crate::diagnostic::{Code, Diagnostic, Place, Span};
@@ -51,13 +51,6 @@ pub fn bind_with_warnings(
     file: &TransformFile,
     catalogue: &Catalogue,
 ) -> Result<(Plan, Vec<Diagnostic>), Vec<Diagnostic>> {
-    if file.header.kind == Kind::Event {
-        return Err(vec![
-            Diagnostic::error(codes::EVENT_UNSUPPORTED, "kind = \"event\" is not supported in this version")
-                .at(file.place(file.header.kind_span))
-                .help("leave kind out: an entity holds the current state; events come in the next release"),
-        ]);
-    }
     let binder = Binder::new(&file.path, &file.text, catalogue);
     binder.push_frame();
     if let Some(first) = file.select.group_by.first() {

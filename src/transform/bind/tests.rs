@@ -122,7 +122,10 @@ fn headers_are_checked_key_by_key() {
         ("key = [\"id\", \"id\"]", "PGS1003 the key names id twice"),
         ("key = [\"id\"]\nmax_record = \"many\"", "PGS1003 max_record is no size"),
         ("key = [\"id\"]\nbackfill = true", "PGS1003 backfill is for kind = \"event\""),
-        ("key = [\"id\"]\nkind = \"event\"", "PGS1007 kind = \"event\" is not supported in this version"),
+        ("key = [\"id\"]\nkind = \"event\"", ""),
+        ("key = [\"id\"]\nkind = \"event\"\nevent_id = \"code\"", "PGS1008 event_id names code, which is no output"),
+        ("key = [\"id\"]\nkind = \"event\"\nevent_id = \"id\"", "PGS1008 event_id names id, which is a key column"),
+        ("key = [\"id\"]\nkind = \"event\"\non_gap = \"replay\"", "PGS1003 on_gap = \"replay\" needs event_id"),
         ("key = [\"id\"]\nkey_format = \"json\"", "PGS1001"),
         ("key = \"id\"", "PGS1001"),
         ("", "PGS1001 the header: missing field `key`"),
@@ -132,6 +135,21 @@ fn headers_are_checked_key_by_key() {
         let found = findings(header, "SELECT id FROM orders").join("\n");
         assert!(if expected.is_empty() { found.is_empty() } else { found.starts_with(expected) }, "{header}\n{found}");
     }
+}
+
+#[test]
+fn an_event_s_key_need_not_be_unique_but_its_id_is_never_null() {
+    let event = |rest: &str, select: &str| findings(&format!("key = [\"status\"]\nkind = \"event\"\n{rest}"), select);
+    assert_eq!(event("", "SELECT status FROM orders"), [""; 0]);
+    assert_eq!(event("event_id = \"id\"", "SELECT status, id FROM orders"), [""; 0]);
+    assert_eq!(event("event_id = \"code\"\nnot_null = [\"code\"]", "SELECT status, code FROM orders"), [""; 0]);
+    let found = event("event_id = \"code\"", "SELECT status, code FROM orders");
+    assert!(found[0].starts_with("PGS1008 the event_id code can be NULL"), "{found:?}");
+    let found = event("event_id = \"r\"", "SELECT status, jsonb_build_object('a', id) AS r FROM orders");
+    assert!(found[0].starts_with("PGS1008 the event_id r is no plain value"), "{found:?}");
+    let found = findings("key = [\"code\"]\nkind = \"event\"", "SELECT code FROM orders");
+    assert!(found[0].starts_with("PGS1042"), "{found:?}");
+    assert!(findings("key = [\"status\"]", "SELECT status FROM orders")[0].starts_with("PGS1041"));
 }
 
 #[test]

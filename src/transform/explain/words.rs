@@ -8,7 +8,7 @@ use crate::transform::bind::types::full_name;
 use crate::transform::plan::Shape;
 
 impl Explained<'_> {
-    /// Root, look-ups, outputs, and what a change touches. The table is the root's.
+    /// Root, look-ups, outputs. The table is the root's.
     pub fn text(&self, filter_text: Option<&str>, root: &Table) -> String {
         let plan = self.plan;
         let mut out = format!("{}\n", plan.name);
@@ -39,11 +39,14 @@ impl Explained<'_> {
             shape(&mut text, 1, &output.name, &output.shape, &key);
             line(text);
         }
-        for source in 0..plan.sources.len() as u16 {
-            line(format!("  touches  {}", self.touches(source)));
-        }
-        line("  a change of no column above touches nothing".to_owned());
         out
+    }
+
+    /// What a change touches.
+    pub fn touches_text(&self) -> String {
+        let sources = 0..self.plan.sources.len() as u16;
+        let touches = sources.map(|source| format!("  touches  {}\n", self.touches(source)));
+        touches.chain(["  a change of no column above touches nothing\n".to_owned()]).collect()
     }
 
     /// What a change of a row of `source` evaluates again.

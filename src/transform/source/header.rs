@@ -32,6 +32,7 @@ pub struct Header {
     pub owner: Option<String>,
     pub doc: Option<String>,
     pub event_id: Option<String>,
+    pub event_id_span: Span,
     pub backfill: bool,
     pub on_gap: OnGap,
 }
@@ -279,6 +280,7 @@ impl Reader<'_> {
             max_record,
             owner: w.owner,
             doc: w.doc,
+            event_id_span: w.event_id.as_ref().map_or(topic_span, |e| self.at(e)),
             event_id: w.event_id.map(Spanned::into_inner),
             backfill: w.backfill.is_some_and(Spanned::into_inner),
             on_gap,

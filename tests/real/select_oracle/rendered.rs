@@ -21,7 +21,7 @@ const NESTED: &[&str] = &[
 
 /// Every record, or the SQLSTATE of the first row that has none.
 fn rendered(plan: &Plan, memory: &Memory) -> Result<Vec<Value>, String> {
-    let note = Note { doc: None, topic: "x.t", column: &|_, _| None, not_null: &[] };
+    let note = Note { doc: None, topic: "x.t", column: &|_, _| None, not_null: &[], event_id: None };
     let avsc = draft::contract(plan, &note);
     let contract = Contract::parse(Path::new("t.avsc"), &avsc).unwrap_or_else(|f| panic!("{avsc}: {f:?}"));
     let key = KeySchema::derive(plan, &contract).unwrap();
