@@ -71,9 +71,22 @@ pub(super) enum Isolation {
 
 /// A consumer that only ever assigns: the group's name is needed by librdkafka, and never joined or committed to.
 pub(super) fn reader(options: &Options, isolation: Isolation) -> Result<Reader, EmitError> {
+    let mut config = consumer(options, isolation);
+    config.set("group.id", format!("pgspine.{}.reader", options.bridge));
+    make(&config, Logged)
+}
+
+/// A client for questions about topics and offsets, not for [`scan`]. Without a group it is closed at once: one with a
+/// group takes a tenth of a second.
+pub(super) fn asker(options: &Options, isolation: Isolation) -> Result<Reader, EmitError> {
+    let mut config = consumer(options, isolation);
+    config.remove("group.id");
+    make(&config, Logged)
+}
+
+fn consumer(options: &Options, isolation: Isolation) -> ClientConfig {
     let mut config = config(options);
     config
-        .set("group.id", format!("pgspine.{}.reader", options.bridge))
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("enable.partition.eof", "true")
@@ -97,7 +110,7 @@ pub(super) fn reader(options: &Options, isolation: Isolation) -> Result<Reader, 
             config.set(name, value);
         }
     }
-    make(&config, Logged)
+    config
 }
 
 /// Partitions of the topic; None when it does not exist. Never makes the topic.

@@ -76,6 +76,13 @@ impl Producer {
         Ok(Producer { topics, client })
     }
 
+    /// Waits for a connection to a broker. What is wrong shows in the next call.
+    pub fn connect(&self, topic: &str, timeout: Duration) {
+        if let Err(error) = self.client.client().fetch_metadata(Some(topic), timeout) {
+            tracing::debug!(%error, "connecting");
+        }
+    }
+
     /// Fences every older producer of this transactional id, and ends the transaction it left behind.
     pub fn init_transactions(&self, timeout: Duration) -> Result<(), KafkaError> {
         self.client.init_transactions(timeout)

@@ -95,7 +95,7 @@ pub fn is_empty(options: &Options, topic: &str) -> Result<bool, EmitError> {
 fn whole(options: &Options, topic: &str) -> Result<(client::Reader, Vec<Stretch>), EmitError> {
     let limit = options.timeouts.request;
     let reader = client::reader(options, Isolation::Committed)?;
-    let truth = client::reader(options, Isolation::Uncommitted)?;
+    let truth = client::asker(options, Isolation::Uncommitted)?;
     let partitions =
         client::partitions(&reader, topic, limit)?.ok_or_else(|| EmitError::NoTopic { topic: topic.to_owned() })?;
     let mut stretches = Vec::new();

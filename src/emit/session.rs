@@ -35,6 +35,8 @@ impl Session {
 
         let names = options.topics.iter().map(|t| t.name.as_str()).chain([options.progress_topic.as_str()]);
         let producer = Producer::new(&options, names)?;
+        // librdkafka asks for the coordinator at once where it has a connection, else half a second later.
+        producer.connect(&options.progress_topic, options.timeouts.init);
         init(&options, &producer)?;
 
         let found = progress::newest_at_true_end(&options)?;
@@ -115,7 +117,7 @@ fn superseded(ours: Option<u64>, newest: Option<&Progress>) -> Result<(), EmitEr
 
 /// A producer that asks for a topic which is not there makes it, with the broker's defaults: so it never asks.
 fn topics_exist(options: &Options) -> Result<(), EmitError> {
-    let reader = client::reader(options, Isolation::Committed)?;
+    let reader = client::asker(options, Isolation::Committed)?;
     for topic in options.topics.iter().map(|t| &t.name).chain([&options.progress_topic]) {
         if client::partitions(&reader, topic, options.timeouts.request)?.is_none() {
             return Err(EmitError::NoTopic { topic: topic.clone() });

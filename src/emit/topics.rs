@@ -120,7 +120,7 @@ impl Found {
 /// the findings.
 pub fn ensure(options: &Options, wanted: &[Wanted], mode: Mode) -> Result<Findings, EmitError> {
     let mut findings = Findings::default();
-    let reader = client::reader(options, Isolation::Committed)?;
+    let reader = client::asker(options, Isolation::Committed)?;
     let mut missing = Vec::new();
     for topic in wanted {
         if !verify::is_topic_name(&topic.name) {

@@ -33,7 +33,7 @@ pub fn newest_at_true_end(options: &Options) -> Result<Option<Progress>, EmitErr
     }
     let topic = &options.progress_topic;
     let (_, end) =
-        client::watermarks(&client::reader(options, Isolation::Uncommitted)?, topic, 0, options.timeouts.request)?;
+        client::watermarks(&client::asker(options, Isolation::Uncommitted)?, topic, 0, options.timeouts.request)?;
     // Another bridge may share the topic: its open transaction ends by itself within its timeout.
     let deadline = Instant::now() + options.timeouts.transaction + options.timeouts.request;
     let low = client::wait_for_stable(&reader, topic, 0, end, deadline, options.timeouts.request)?;

@@ -29,7 +29,7 @@ pub(super) fn topics(options: &Options, names: &[&str]) -> Result<BTreeMap<Strin
     }
     let names: Vec<CString> = names.iter().filter_map(|n| CString::new(*n).ok()).collect();
     let mut pointers: Vec<*const c_char> = names.iter().map(|n| n.as_ptr()).collect();
-    let reader = client::reader(options, Isolation::Committed)?;
+    let reader = client::asker(options, Isolation::Committed)?;
     let client = reader.client().native_ptr();
     let fail = |code: RDKafkaErrorCode| EmitError::reading(ACTION, KafkaError::AdminOp(code));
     // SAFETY: the client lives to the end of this function. The collection copies the names; options and collection
