@@ -23,6 +23,7 @@ mod differential;
 mod emit_topics;
 mod emit_transactions;
 mod events;
+mod events_joined;
 mod explain;
 mod function_array;
 mod function_datetime;
