@@ -15,6 +15,15 @@ CREATE TABLE "shop"."customers" (
     CONSTRAINT "customers_pkey" PRIMARY KEY ("id")
 );
 
+CREATE TABLE "shop"."order_events" (
+    "id" uuid NOT NULL,
+    "order_id" bigint NOT NULL,
+    "event" text NOT NULL,
+    "detail" jsonb NOT NULL,
+    "created_at" timestamp with time zone NOT NULL,
+    CONSTRAINT "order_events_pkey" PRIMARY KEY ("id")
+);
+
 CREATE TABLE "shop"."order_lines" (
     "order_id" bigint NOT NULL,
     "line_no" integer NOT NULL,

@@ -48,6 +48,15 @@ CREATE TABLE shop.order_lines (
   PRIMARY KEY (order_id, line_no)
 );
 
+-- What happened to orders, written by the transactions that did it. No foreign key: what happened outlives its order.
+CREATE TABLE shop.order_events (
+  id         uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+  order_id   bigint NOT NULL,
+  event      text NOT NULL,
+  detail     jsonb NOT NULL DEFAULT '{}',
+  created_at timestamptz NOT NULL DEFAULT now()
+);
+
 -- For whoever asks the SELECTs of PostgreSQL itself; pgspine does not.
 CREATE INDEX ON shop.orders (customer_id);
 
@@ -69,3 +78,6 @@ FROM generate_series(1, 1000) AS n;
 INSERT INTO shop.order_lines (order_id, line_no, product_id, qty, unit_price)
 SELECT n, l, 1 + (n + l) % 60, 1 + n % 4, 1 + (n + l) % 60 * 0.37
 FROM generate_series(1, 1000) AS n, generate_series(1, 2) AS l;
+
+INSERT INTO shop.order_events (order_id, event, detail)
+SELECT id, status, jsonb_build_object('total', total) FROM shop.orders WHERE status <> 'draft' ORDER BY id;

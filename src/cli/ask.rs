@@ -97,19 +97,14 @@ fn status(s: &Value) -> String {
         );
     }
     for (name, t) in s["transforms"].as_object().into_iter().flatten() {
-        line(
-            name,
-            format!(
-                "{} on {}: {} upserts, {} tombstones, {} suppressed, {} errors, {} keys held",
-                text(&t["state"]),
-                text(&t["topic"]),
-                t["upserts"],
-                t["tombstones"],
-                t["suppressed"],
-                t["errors"],
-                t["quarantined_keys"]
+        let counted = match &t["events"] {
+            Value::Null => format!(
+                "{} upserts, {} tombstones, {} suppressed, {} errors, {} keys held",
+                t["upserts"], t["tombstones"], t["suppressed"], t["errors"], t["quarantined_keys"]
             ),
-        );
+            events => format!("{events} events, {} errors, {} dead letters", t["errors"], t["dead_letters"]),
+        };
+        line(name, format!("{} on {}: {counted}", text(&t["state"]), text(&t["topic"])));
         if t["reconcile_keys_remaining"] != json!(0) {
             line("", format!("{} keys to reconcile", t["reconcile_keys_remaining"]));
         }

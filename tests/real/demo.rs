@@ -17,7 +17,8 @@ mod runs {
 
     /// A load and a comparison, in a debug build on a busy machine.
     const LIMIT: Duration = Duration::from_secs(240);
-    const TOPICS: [&str; 4] = ["shop.customer.v1", "shop.order.v1", "shop.order-line.v1", "shop.product.v1"];
+    const TOPICS: [&str; 5] =
+        ["shop.customer.v1", "shop.order.v1", "shop.order-event.v1", "shop.order-line.v1", "shop.product.v1"];
 
     /// The demo with a folder for temporary files of its own, which tells what is left.
     struct Demo {
@@ -162,6 +163,6 @@ fn the_shipped_project_is_right_without_a_database() {
     let project = Project::bind(&config, files, &catalogue).unwrap_or_else(|all| {
         panic!("{}", all.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
     });
-    assert_eq!(project.definitions.len(), 4);
+    assert_eq!(project.definitions.len(), 5);
     assert!(project.warnings.is_empty(), "{:?}", project.warnings);
 }

@@ -37,15 +37,25 @@ pub enum Difference {
     },
 }
 
-/// The last value per key, in bytes.
+/// The last value per key, in bytes; of an event topic every value, by the event's id.
 #[derive(Default)]
-pub struct Held(HashMap<Vec<u8>, Vec<u8>>);
+pub struct Held {
+    values: HashMap<Vec<u8>, Vec<u8>>,
+    /// Of the first event that came again.
+    again: Option<String>,
+}
 
-/// The same by the text of the key's plain JSON; what was compared is taken out.
+/// The same by the text of the key's plain JSON, or by the id; what was compared is taken out.
 pub struct ByKey {
     values: HashMap<String, Vec<u8>>,
+    by: By,
+}
+
+enum By {
     /// None: the topic holds nothing.
-    key: Option<Arc<Record>>,
+    Key(Option<Arc<Record>>),
+    /// The column of the answer.
+    Id(String),
 }
 
 /// Schemas by the ids in records, each asked for once.
@@ -57,30 +67,47 @@ pub struct Schemas<F> {
 impl Held {
     pub fn take(&mut self, key: &[u8], value: Option<&[u8]>) {
         match value {
-            Some(value) => self.0.insert(key.to_vec(), value.to_vec()),
-            None => self.0.remove(key),
+            Some(value) => self.values.insert(key.to_vec(), value.to_vec()),
+            None => self.values.remove(key),
         };
+    }
+
+    pub fn take_event(&mut self, id: &[u8], value: &[u8]) {
+        if self.values.insert(id.to_vec(), value.to_vec()).is_some() {
+            self.again.get_or_insert_with(|| String::from_utf8_lossy(id).into_owned());
+        }
+    }
+
+    /// `column`: where the answer has the event's id.
+    pub fn by_id(self, column: &str) -> Result<ByKey, Difference> {
+        match self.again {
+            Some(key) => Err(Difference::Unreadable { key, why: "the event is there twice".to_owned() }),
+            None => {
+                let text = |(id, value): (Vec<u8>, Vec<u8>)| (String::from_utf8_lossy(&id).into_owned(), value);
+                Ok(ByKey { values: self.values.into_iter().map(text).collect(), by: By::Id(column.to_owned()) })
+            }
+        }
     }
 
     pub fn by_key<F>(self, schemas: &mut Schemas<F>) -> Result<Result<ByKey, Difference>, DemoError>
     where
         F: FnMut(u32) -> Result<String, DemoError>,
     {
-        let mut by_key = ByKey { values: HashMap::with_capacity(self.0.len()), key: None };
-        for (key, value) in self.0 {
+        let (mut values, mut of_keys) = (HashMap::with_capacity(self.values.len()), None);
+        for (key, value) in self.values {
             let text = match schemas.plain(&key)? {
                 Ok((text, record)) => {
-                    by_key.key.get_or_insert(record);
+                    of_keys.get_or_insert(record);
                     text.to_string()
                 }
                 Err(why) => return Ok(Err(Difference::Unreadable { key: format!("{key:02x?}"), why })),
             };
-            if by_key.values.insert(text.clone(), value).is_some() {
+            if values.insert(text.clone(), value).is_some() {
                 let why = "it is there twice, under different bytes".to_owned();
                 return Ok(Err(Difference::Unreadable { key: text, why }));
             }
         }
-        Ok(Ok(by_key))
+        Ok(Ok(ByKey { values, by: By::Key(of_keys) }))
     }
 }
 
@@ -90,7 +117,14 @@ impl ByKey {
     where
         F: FnMut(u32) -> Result<String, DemoError>,
     {
-        let key = self.key.as_deref().map_or_else(|| answer.to_owned(), |r| answer::record(r, answer).to_string());
+        let key = match &self.by {
+            By::Key(None) => answer.to_owned(),
+            By::Key(Some(record)) => answer::record(record, answer).to_string(),
+            By::Id(column) => match serde_json::from_str::<Value>(answer).unwrap_or_default().get_mut(column) {
+                Some(Value::String(id)) => std::mem::take(id),
+                id => id.map_or_else(|| answer.to_owned(), |id| id.to_string()),
+            },
+        };
         let Some(value) = self.values.remove(&key) else { return Ok(Some(Difference::Missing { key })) };
         Ok(match schemas.plain(&value)? {
             Err(why) => Some(Difference::Unreadable { key, why }),
@@ -184,5 +218,28 @@ mod tests {
         let mut schemas = Schemas::new(schema);
         let Ok(mut by_key) = held.by_key(&mut schemas).unwrap() else { panic!("keys can be read") };
         assert!(matches!(by_key.row(rows[1], &mut schemas).unwrap(), Some(Difference::Unreadable { .. })));
+    }
+
+    #[test]
+    fn events_are_compared_one_by_one() {
+        let found = |events: &[(&str, &str)], rows: &[&str]| {
+            let mut held = Held::default();
+            events.iter().for_each(|(id, name)| held.take_event(id.as_bytes(), &value(1, name)));
+            let mut by_id = match held.by_id("event_id") {
+                Ok(by_id) => by_id,
+                Err(difference) => return Some(difference),
+            };
+            let mut schemas = Schemas::new(schema);
+            let found = rows.iter().find_map(|row| by_id.row(row, &mut schemas).unwrap());
+            found.or_else(|| by_id.left())
+        };
+        // Two events of one key, with ids of two types.
+        let rows = [r#"{"id": 1, "name": "a", "event_id": "x"}"#, r#"{"id": 1, "name": "b", "event_id": 7}"#];
+        assert_eq!(found(&[("x", "a"), ("7", "b")], &rows), None);
+        assert_eq!(found(&[("x", "a")], &rows), Some(Difference::Missing { key: "7".into() }));
+        assert_eq!(found(&[("x", "a"), ("7", "b"), ("y", "b")], &rows), Some(Difference::Extra { key: "y".into() }));
+        let again = found(&[("x", "a"), ("7", "b"), ("x", "a")], &rows);
+        assert_eq!(again, Some(Difference::Unreadable { key: "x".into(), why: "the event is there twice".into() }));
+        assert!(matches!(found(&[("x", "b"), ("7", "b")], &rows), Some(Difference::Field { .. })));
     }
 }

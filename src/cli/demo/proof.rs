@@ -1,9 +1,10 @@
-//! The proof: every topic, read back by an ordinary read_committed consumer, against what PostgreSQL answers to its SELECT.
+//! The proof: every topic, read back by an ordinary read_committed consumer, against what PostgreSQL answers to its SELECT;
+//! of events, whose rows the shop never touches again, every record by its id, each exactly once.
 //!
 //! The consumer knows what any consumer knows: the topic, and the registry for the schemas whose ids the records carry.
 
 use crate::capture::Connection;
-use crate::emit::{self, readback};
+use crate::emit::{self, headers, readback};
 use crate::registry::Client;
 use crate::transform::source::TransformFile;
 
@@ -33,19 +34,29 @@ pub fn topic(
     interrupt: &Interrupt,
 ) -> Result<Proof, DemoError> {
     let topic = file.header.topic.clone();
+    let event_id = file.header.event_id.as_deref();
     let mut held = Held::default();
     let reading = readback::read(
         consumer,
         &topic,
         |r| {
-            held.take(r.key, r.value);
+            match (event_id, r.value) {
+                (None, value) => held.take(r.key, value),
+                (Some(_), value) => {
+                    held.take_event(r.header(headers::EVENT_ID).unwrap_or_default(), value.unwrap_or_default());
+                }
+            }
             Ok(())
         },
         |_| {},
     )?;
     let mut proof = Proof { topic, records: reading.records, keys: 0, difference: None };
     let mut schemas = Schemas::new(|id| Ok(registry.schema(id)?));
-    let mut expected = match held.by_key(&mut schemas)? {
+    let by_key = match event_id {
+        Some(column) => held.by_id(column),
+        None => held.by_key(&mut schemas)?,
+    };
+    let mut expected = match by_key {
         Ok(by_key) => by_key,
         Err(difference) => return Ok(Proof { difference: Some(difference), ..proof }),
     };

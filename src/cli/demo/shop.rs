@@ -20,6 +20,8 @@ const FILES: &[(&str, &str)] = shipped![
     "shop/customer.sql",
     "shop/order.avsc",
     "shop/order.sql",
+    "shop/order_event.avsc",
+    "shop/order_event.sql",
     "shop/order_line.avsc",
     "shop/order_line.sql",
     "shop/product.avsc",

@@ -47,12 +47,29 @@ pub struct Watch<'a> {
     now: Look,
 }
 
+/// What `/status` says of one.
+#[derive(Clone)]
+struct OfTopic {
+    topic: String,
+    state: String,
+    /// Of a topic of events; the others are then 0.
+    events: Option<u64>,
+    upserts: u64,
+    tombstones: u64,
+}
+
+impl OfTopic {
+    fn records(&self) -> u64 {
+        self.events.unwrap_or(0) + self.upserts + self.tombstones
+    }
+}
+
 /// One look at everything.
 #[derive(Clone, Default)]
 struct Look {
     state: String,
     records: u64,
-    transforms: Vec<(String, String, u64, u64)>,
+    transforms: Vec<OfTopic>,
     problem: Option<String>,
     reading: Option<(String, u64)>,
     end: Lsn,
@@ -122,7 +139,7 @@ impl<'a> Watch<'a> {
     }
 
     fn loaded(&self) -> bool {
-        self.now.state == "streaming" && self.now.transforms.iter().all(|t| t.1 == "live")
+        self.now.state == "streaming" && self.now.transforms.iter().all(|t| t.state == "live")
     }
 
     fn look(&mut self) -> Result<(), DemoError> {
@@ -136,7 +153,13 @@ impl<'a> Watch<'a> {
             .flatten()
             .map(|(_, t)| {
                 let count = |name: &str| t[name].as_u64().unwrap_or(0);
-                (text(&t["topic"]), text(&t["state"]), count("upserts"), count("tombstones"))
+                OfTopic {
+                    topic: text(&t["topic"]),
+                    state: text(&t["state"]),
+                    events: t["events"].as_u64(),
+                    upserts: count("upserts"),
+                    tombstones: count("tombstones"),
+                }
             })
             .collect();
         let emitted: Lsn = status["positions"]["emitted"].as_str().and_then(|l| l.parse().ok()).unwrap_or_default();
@@ -150,7 +173,7 @@ impl<'a> Watch<'a> {
         while self.lags.front().is_some_and(|(at, _)| now.duration_since(*at) > WINDOW) {
             self.lags.pop_front();
         }
-        let records = transforms.iter().map(|t| t.2 + t.3).sum();
+        let records = transforms.iter().map(OfTopic::records).sum();
         self.counters.push_back((now, self.workload.changes(), records));
         while self.counters.len() > 2 && now.duration_since(self.counters[1].0) > WINDOW {
             self.counters.pop_front();
@@ -172,7 +195,7 @@ impl<'a> Watch<'a> {
             let before: u64 = self.totals.tables.iter().take_while(|(name, _)| name != table).map(|(_, n)| n).sum();
             self.rows_read = self.rows_read.max(before + rows);
         }
-        if records > 0 || self.now.transforms.iter().any(|t| t.1 == "reconciling") {
+        if records > 0 || self.now.transforms.iter().any(|t| t.state == "reconciling") {
             self.rows_read = self.rows_in_all();
         }
         Ok(())
@@ -210,9 +233,12 @@ impl<'a> Watch<'a> {
     }
 
     fn transforms(&self) -> Vec<String> {
-        let line = |(topic, state, upserts, tombstones): &(String, String, u64, u64)| {
-            let (upserts, tombstones) = (grouped(*upserts), grouped(*tombstones));
-            format!("  {topic:<22} {state:<11} {upserts:>9} upserts {tombstones:>7} tombstones")
+        let line = |t: &OfTopic| {
+            let counted = match t.events {
+                Some(events) => format!("{:>9} events", grouped(events)),
+                None => format!("{:>9} upserts {:>7} tombstones", grouped(t.upserts), grouped(t.tombstones)),
+            };
+            format!("  {:<22} {:<11} {counted}", t.topic, t.state)
         };
         self.now.transforms.iter().map(line).collect()
     }

@@ -106,14 +106,22 @@ fn transaction(dice: &mut Dice) -> (String, bool) {
                  INSERT INTO shop.order_lines SELECT lastval(), n, {product}, {qty}, {qty} * 3.19 FROM generate_series(1, 1 + {qty} % 3) AS n;
                  UPDATE shop.orders SET status = 'placed', total = (SELECT sum(qty * unit_price) FROM shop.order_lines WHERE order_id = orders.id)
                  WHERE id = lastval();
+                 INSERT INTO shop.order_events (order_id, event, detail)
+                 SELECT id, status, jsonb_build_object('total', total) FROM shop.orders WHERE id = lastval();
                  COMMIT"
             ),
             true,
         ),
         25..45 => (
             format!(
-                "UPDATE shop.orders SET status = CASE status WHEN 'draft' THEN 'placed' WHEN 'placed' THEN 'paid' WHEN 'paid' THEN 'shipped' ELSE 'cancelled' END
-                 WHERE id = {order}"
+                "WITH moved AS (
+                   UPDATE shop.orders
+                   SET status = CASE status WHEN 'draft' THEN 'placed' WHEN 'placed' THEN 'paid' WHEN 'paid' THEN 'shipped' ELSE 'cancelled' END
+                   WHERE id = {order} RETURNING id, status, total
+                 )
+                 INSERT INTO shop.order_events (order_id, event, detail)
+                 SELECT id, status, CASE status WHEN 'cancelled' THEN '{{\"reason\": \"no {qty}\"}}' ELSE jsonb_build_object('total', total) END
+                 FROM moved"
             ),
             true,
         ),
