@@ -153,7 +153,10 @@ impl Project {
         let mut definitions = Vec::new();
         for file in files {
             match define(config, file, catalogue) {
-                Ok(d) => definitions.push(d),
+                Ok((d, mut warnings)) => {
+                    definitions.push(d);
+                    findings.append(&mut warnings);
+                }
                 Err(mut all) => findings.append(&mut all),
             }
         }
@@ -239,13 +242,18 @@ impl Project {
     }
 }
 
-fn define(config: &Config, file: TransformFile, catalogue: &Catalogue) -> Result<Definition, Vec<Diagnostic>> {
+/// A transform, and what is worth a word though it can be run.
+fn define(
+    config: &Config,
+    file: TransformFile,
+    catalogue: &Catalogue,
+) -> Result<(Definition, Vec<Diagnostic>), Vec<Diagnostic>> {
     let contract = read_contract(&file);
-    let plan = transform::bind(&file, catalogue);
-    let (plan, contract) = match (plan, contract) {
+    let plan = transform::bind::bind_with_warnings(&file, catalogue);
+    let ((plan, warnings), contract) = match (plan, contract) {
         (Ok(plan), Ok(contract)) => (plan, contract),
         (plan, contract) => {
-            let mut all = plan.err().unwrap_or_default();
+            let mut all = plan.map_or_else(|findings| findings, |(_, warnings)| warnings);
             all.extend(contract.err().unwrap_or_default());
             return Err(all);
         }
@@ -287,7 +295,7 @@ fn define(config: &Config, file: TransformFile, catalogue: &Catalogue) -> Result
         OnError::DeadLetter => "dead_letter",
     };
     let revision = digest(&[&file.text, contract.text(), key_part, errors, &EVALUATOR.to_string()]);
-    Ok(Definition { file, topic, plan, contract, key, renderer, on_error, revision })
+    Ok((Definition { file, topic, plan, contract, key, renderer, on_error, revision }, warnings))
 }
 
 fn read_contract(file: &TransformFile) -> Result<Contract, Vec<Diagnostic>> {

@@ -6,6 +6,7 @@ mod support;
 
 mod aggregate_oracle;
 mod bad_input;
+mod bad_select;
 mod blind;
 mod capture_catalogue;
 mod capture_server;

@@ -145,8 +145,12 @@ impl Conjuncts {
         let Some(index) = index.max_by_key(|i| i.primary) else {
             return Some(format!("the columns of a unique index, which {} does not have,", source.table.name));
         };
+        let settled = |name: &&String| {
+            let place = source.table.columns.iter().position(|c| c.name == **name);
+            place.is_some_and(|c| known.contains(&(*missing, c as u16)))
+        };
         let column = |c: &String| format!("{}.{}", quote_ident(&source.alias), quote_ident(c));
-        Some(index.columns.iter().map(column).collect::<Vec<_>>().join(", "))
+        Some(index.columns.iter().filter(|c| !settled(c)).map(column).collect::<Vec<_>>().join(", "))
     }
 }
 

@@ -326,6 +326,8 @@ impl<'b> Binder<'b> {
     fn total(&self, conjuncts: &Conjuncts, own: &[u16], order: &[Order], span: Span) {
         let start: Vec<(u16, u16)> = order
             .iter()
+            // A unique index takes NULL as often as it comes.
+            .filter(|o| !o.expr.nullable)
             .filter_map(|o| match o.expr.kind {
                 ExprKind::Column { source, column } => Some((source, column)),
                 _ => None,
