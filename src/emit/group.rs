@@ -28,6 +28,7 @@ struct Open {
     records: u64,
     bytes: u64,
     alone: bool,
+    unfinished: bool,
     behind: bool,
 }
 
@@ -37,6 +38,7 @@ pub(super) struct Size {
     pub records: u64,
     pub bytes: u64,
     pub alone: bool,
+    pub unfinished: bool,
     pub behind: bool,
 }
 
@@ -58,16 +60,30 @@ impl Grouping {
 
     /// A batch has been written; the first opens the transaction.
     pub fn add(&mut self, now: Duration, size: Size) {
-        let open = self.open.get_or_insert(Open { since: now, records: 0, bytes: 0, alone: false, behind: false });
+        let open = self.open.get_or_insert(Open {
+            since: now,
+            records: 0,
+            bytes: 0,
+            alone: false,
+            unfinished: false,
+            behind: false,
+        });
         open.records += size.records;
         open.bytes += size.bytes;
         open.alone |= size.alone;
+        open.unfinished = size.unfinished;
         open.behind = size.behind;
+    }
+
+    /// The open transaction holds a piece of a source transaction, and the rest belongs into it.
+    pub fn is_unfinished(&self) -> bool {
+        self.open.as_ref().is_some_and(|o| o.unfinished)
     }
 
     /// What to do with the open transaction, when `waiting` is the next batch of the input.
     pub fn next(&self, now: Duration, waiting: Option<Size>) -> Next {
         let Some(open) = &self.open else { return Next::Take };
+        debug_assert!(!open.unfinished, "what follows is taken without asking");
         let closes_at = open.since + self.limits.interval;
         if open.alone
             || now >= closes_at
@@ -79,6 +95,7 @@ impl Grouping {
         match waiting {
             Some(batch)
                 if batch.alone
+                    || batch.unfinished
                     || open.records + batch.records > self.limits.max_records
                     || open.bytes + batch.bytes > self.limits.max_bytes =>
             {

@@ -48,7 +48,7 @@ impl Producer {
         let mut config = client::config(options);
         for (name, value) in [
             // The bound of what lies in librdkafka at once: beyond it, producing waits.
-            ("queue.buffering.max.kbytes", "65536".to_owned()),
+            ("queue.buffering.max.kbytes", (options.queue_bytes / 512).clamp(4096, 65536).to_string()),
             ("queue.buffering.max.messages", "200000".to_owned()),
             // Flush cuts it short; while producing it lets requests fill.
             ("linger.ms", "5".to_owned()),
