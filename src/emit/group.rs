@@ -169,6 +169,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_unfinished_begins_a_transaction_of_its_own() {
+        let piece = Size { unfinished: true, ..size(900, 1) };
+        let mut g = Grouping::new(LIMITS);
+        g.add(ms(0), size(1, 1));
+        assert_eq!(g.next(ms(0), Some(piece)), Next::Commit);
+        g.committed(ms(0), ms(5));
+        assert_eq!(g.next(ms(5), Some(piece)), Next::Take);
+        g.add(ms(5), piece);
+        g.add(ms(90), piece);
+        assert!(g.is_unfinished());
+        g.add(ms(91), size(1, 1));
+        assert!(!g.is_unfinished());
+        assert_eq!(g.next(ms(91), Some(size(1, 1))), Next::Commit);
+    }
+
+    #[test]
     fn after_a_small_one_the_next_waits_one_duration() {
         let mut g = Grouping::new(LIMITS);
         g.add(ms(0), size(1, 1));

@@ -90,8 +90,7 @@ impl Counts {
 
 /// A rendering that waits for its counterpart under the same topic key.
 enum Side {
-    Body(Box<[u8]>),
-    /// Only the hash is known: what was read back from the topic, or kept with a held key.
+    /// Of the body: millions of them may have to wait.
     Hash(u128),
     /// It could not be rendered before either: the key is held, with this error told.
     Failed(RowError),
@@ -415,7 +414,7 @@ pub(super) fn root(
     }
     if !done {
         match had {
-            Ok(true) => s.note_gone(&b.key, Side::Body(b.value[..].into())),
+            Ok(true) => s.note_gone(&b.key, Side::Hash(xxh3_128(body_of(&b.value)))),
             Ok(false) => {}
             // It could not be rendered when it came either: the key is held, or the bridge would have stopped there.
             Err(told) => {
@@ -447,12 +446,17 @@ pub(super) fn root(
     Ok(())
 }
 
+/// So many entries are kept room for from one transaction to the next.
+pub(super) const KEPT: usize = 1 << 16;
+
 impl Scratch {
     /// Another transform's rows come.
     pub fn forget_rows(&mut self) {
         self.gone.clear();
         self.gone_order.clear();
         self.came.clear();
+        self.gone.shrink_to(KEPT);
+        self.came.shrink_to(KEPT);
     }
 
     fn note_gone(&mut self, key: &[u8], side: Side) {
@@ -501,7 +505,6 @@ pub(super) fn merge(
         match body {
             Ok(body) => {
                 let same = match prior {
-                    Some(Side::Body(b)) => b == body,
                     Some(Side::Hash(h)) => h == xxh3_128(body_of(&body)),
                     Some(Side::Failed(_)) | None => false,
                 };
@@ -521,7 +524,6 @@ pub(super) fn merge(
                     return Err(row_error(t, &key, s, error));
                 };
                 let last_good = prior.map(|p| match p {
-                    Side::Body(b) => xxh3_128(body_of(&b)),
                     Side::Hash(h) => h,
                     Side::Failed(_) => 0,
                 });

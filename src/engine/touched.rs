@@ -12,6 +12,7 @@ use std::ops::ControlFlow;
 use crate::row::Row;
 use crate::state::{State, View};
 
+use super::diff::KEPT;
 use super::lookup::{Rows, with_row};
 use super::net::Net;
 use super::source::SourceUse;
@@ -165,6 +166,8 @@ impl Keys {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.at.clear();
+        self.bytes.shrink_to(KEPT * 16);
+        self.at.shrink_to(KEPT);
         self.settled = 0;
     }
 

@@ -170,7 +170,11 @@ mod tests {
         batches.iter().for_each(|b| aside.push(b).unwrap());
         assert_eq!(aside.records(), 10_000);
         let mut back = Vec::new();
-        aside.drain(|b| Ok(back.push(b))).unwrap();
+        let mut keep = |batch| {
+            back.push(batch);
+            Ok(())
+        };
+        aside.drain(&mut keep).unwrap();
         assert_eq!(format!("{back:?}"), format!("{batches:?}"));
         let nothing = aside.drain(|_| panic!("it was given back"));
         assert!(nothing.is_ok() && aside.records() == 0);
