@@ -12,14 +12,14 @@ mod transaction;
 
 use std::path::PathBuf;
 
+pub use frames::push_frame;
+pub use spill::Spill;
 pub use transaction::Transaction;
 
 use crate::change::CommitInfo;
 use crate::decode::{Begin, DecodeError, Message};
 use crate::diagnostic::Diagnostic;
 use crate::lsn::{EndLsn, Lsn};
-use frames::push_frame;
-use spill::Spill;
 
 #[derive(Clone, Debug)]
 pub struct AssembleOptions {

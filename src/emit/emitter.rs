@@ -132,6 +132,8 @@ enum Join {
     Write(Batch),
     Close,
     Abandoned,
+    /// The rest of what it holds has not come in time.
+    Late,
 }
 
 /// The open transaction's account.
@@ -141,6 +143,8 @@ struct Group {
     batches: u32,
     records: u64,
     bytes: u64,
+    /// It holds a source transaction that is large by itself, or a part of one.
+    large: bool,
     end_lsn_before: EndLsn,
 }
 
@@ -193,19 +197,47 @@ impl Writer {
             end_lsn_before: self.session.progress.end_lsn,
             ..Group::default()
         };
+        match self.fill_and_close(first, opened, deadline) {
+            Err(EmitError::Doubtful { .. }) if self.group.large && Instant::now() >= deadline => {
+                Err(EmitError::Slow { records: self.group.records, limit: self.session.options.timeouts.commit })
+            }
+            done => done,
+        }
+    }
+
+    fn fill_and_close(
+        &mut self,
+        first: Batch,
+        opened: Instant,
+        deadline: Instant,
+    ) -> Result<Option<Commit>, EmitError> {
         self.write(first, deadline)?;
         loop {
-            match self.join() {
+            match self.join(deadline) {
                 Join::Write(batch) => self.write(batch, deadline)?,
                 Join::Close => break,
                 // Its records stay uncommitted: the next take-over aborts them.
                 Join::Abandoned => return Ok(None),
+                Join::Late => {
+                    let limit = self.session.options.timeouts.commit;
+                    return Err(EmitError::Slow { records: self.group.records, limit });
+                }
             }
         }
         self.close(opened, deadline).map(Some)
     }
 
-    fn join(&self) -> Join {
+    fn join(&self, deadline: Instant) -> Join {
+        while self.grouping.is_unfinished() {
+            if self.queue.is_done() {
+                return Join::Abandoned;
+            }
+            match self.queue.wait(deadline.min(Instant::now() + IDLE)) {
+                Some(_) => return self.queue.take().map_or(Join::Abandoned, Join::Write),
+                None if Instant::now() >= deadline => return Join::Late,
+                None => self.session.producer.poll(),
+            }
+        }
         let mut waiting = self.queue.wait(Instant::now());
         loop {
             if self.queue.is_stopped() {
@@ -222,6 +254,7 @@ impl Writer {
 
     fn write(&mut self, batch: Batch, deadline: Instant) -> Result<(), EmitError> {
         let size = queue::size(&batch);
+        self.group.large |= size.alone || size.unfinished;
         let Batch { output, progress, .. } = batch;
         let Session { options, producer, progress: at } = &mut self.session;
         let now = clock::now_millis();

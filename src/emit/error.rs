@@ -20,6 +20,9 @@ pub enum EmitError {
     /// The progress topic holds a generation above ours: another instance has taken over.
     #[error("generation {} (instance {}) has taken over from generation {ours}", newest.generation, newest.instance)]
     Superseded { ours: u64, newest: Box<Progress> },
+    /// A large transaction: smaller parts may do.
+    #[error("Kafka has not taken and committed {records} records of one transaction within {} s", limit.as_secs())]
+    Slow { records: u64, limit: std::time::Duration },
     #[error("the record of {bytes} bytes for {topic} partition {partition} is larger than Kafka takes")]
     TooLarge { topic: String, partition: i32, key: Vec<u8>, bytes: usize },
     #[error("Kafka did not answer while {action}")]
@@ -60,7 +63,7 @@ pub enum Remedy {
 impl EmitError {
     pub fn remedy(&self) -> Remedy {
         match self {
-            EmitError::Doubtful { .. } | EmitError::Fenced { .. } => Remedy::TakeOverAgain,
+            EmitError::Doubtful { .. } | EmitError::Fenced { .. } | EmitError::Slow { .. } => Remedy::TakeOverAgain,
             EmitError::Superseded { .. } => Remedy::Fenced,
             EmitError::TooLarge { .. } => Remedy::Row,
             EmitError::Away { .. } | EmitError::NotReady { .. } => Remedy::Wait,
@@ -78,6 +81,8 @@ impl EmitError {
         match self {
             EmitError::Doubtful { .. } | EmitError::Fenced { .. } => Diagnostic::warning(codes::DOUBTFUL_ANSWER, message)
                 .help("nothing to do: the bridge reads its progress and starts a new producer; see the broker's log if it repeats"),
+            EmitError::Slow { .. } => Diagnostic::warning(codes::DOUBTFUL_ANSWER, message)
+                .help("the transaction goes out again, in parts of half the size; lower [commit] split_records if it repeats"),
             EmitError::Superseded { .. } => Diagnostic::error(codes::SUPERSEDED, message)
                 .help("another pgspine with the same [kafka] transactional_id is running; stop one of the two"),
             EmitError::TooLarge { .. } => Diagnostic::error(codes::RECORD_TOO_LARGE, message)

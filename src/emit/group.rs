@@ -28,6 +28,7 @@ struct Open {
     records: u64,
     bytes: u64,
     alone: bool,
+    unfinished: bool,
     behind: bool,
 }
 
@@ -37,6 +38,7 @@ pub(super) struct Size {
     pub records: u64,
     pub bytes: u64,
     pub alone: bool,
+    pub unfinished: bool,
     pub behind: bool,
 }
 
@@ -58,16 +60,30 @@ impl Grouping {
 
     /// A batch has been written; the first opens the transaction.
     pub fn add(&mut self, now: Duration, size: Size) {
-        let open = self.open.get_or_insert(Open { since: now, records: 0, bytes: 0, alone: false, behind: false });
+        let open = self.open.get_or_insert(Open {
+            since: now,
+            records: 0,
+            bytes: 0,
+            alone: false,
+            unfinished: false,
+            behind: false,
+        });
         open.records += size.records;
         open.bytes += size.bytes;
         open.alone |= size.alone;
+        open.unfinished = size.unfinished;
         open.behind = size.behind;
+    }
+
+    /// The open transaction holds a piece of a source transaction, and the rest belongs into it.
+    pub fn is_unfinished(&self) -> bool {
+        self.open.as_ref().is_some_and(|o| o.unfinished)
     }
 
     /// What to do with the open transaction, when `waiting` is the next batch of the input.
     pub fn next(&self, now: Duration, waiting: Option<Size>) -> Next {
         let Some(open) = &self.open else { return Next::Take };
+        debug_assert!(!open.unfinished, "what follows is taken without asking");
         let closes_at = open.since + self.limits.interval;
         if open.alone
             || now >= closes_at
@@ -79,6 +95,7 @@ impl Grouping {
         match waiting {
             Some(batch)
                 if batch.alone
+                    || batch.unfinished
                     || open.records + batch.records > self.limits.max_records
                     || open.bytes + batch.bytes > self.limits.max_bytes =>
             {
@@ -149,6 +166,22 @@ mod tests {
         g.add(ms(5), alone);
         assert_eq!(g.next(ms(5), Some(size(1, 1))), Next::Commit);
         assert_eq!(g.next(ms(5), None), Next::Commit);
+    }
+
+    #[test]
+    fn what_is_unfinished_begins_a_transaction_of_its_own() {
+        let piece = Size { unfinished: true, ..size(900, 1) };
+        let mut g = Grouping::new(LIMITS);
+        g.add(ms(0), size(1, 1));
+        assert_eq!(g.next(ms(0), Some(piece)), Next::Commit);
+        g.committed(ms(0), ms(5));
+        assert_eq!(g.next(ms(5), Some(piece)), Next::Take);
+        g.add(ms(5), piece);
+        g.add(ms(90), piece);
+        assert!(g.is_unfinished());
+        g.add(ms(91), size(1, 1));
+        assert!(!g.is_unfinished());
+        assert_eq!(g.next(ms(91), Some(size(1, 1))), Next::Commit);
     }
 
     #[test]

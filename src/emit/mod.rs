@@ -61,6 +61,9 @@ pub struct Batch {
     pub progress: ProgressUpdate,
     /// A part of a split source transaction, or a step of a reconcile: nothing shares its Kafka transaction.
     pub must_commit_alone: bool,
+    /// More of the same source transaction follows: it goes into the same Kafka transaction, whatever its size, and
+    /// without it nothing of this is committed.
+    pub unfinished: bool,
     /// Its source transactions were committed a while before the server sent them: nobody waits for a single record.
     pub behind: bool,
 }

@@ -48,8 +48,9 @@ impl Producer {
         let mut config = client::config(options);
         for (name, value) in [
             // The bound of what lies in librdkafka at once: beyond it, producing waits.
-            ("queue.buffering.max.kbytes", "65536".to_owned()),
-            ("queue.buffering.max.messages", "200000".to_owned()),
+            ("queue.buffering.max.kbytes", (options.queue_bytes / 512).clamp(4096, 65536).to_string()),
+            // A small record costs librdkafka ten times its bytes.
+            ("queue.buffering.max.messages", (options.queue_bytes / 640).clamp(20_000, 200_000).to_string()),
             // Flush cuts it short; while producing it lets requests fill.
             ("linger.ms", "5".to_owned()),
             ("compression.type", "lz4".to_owned()),

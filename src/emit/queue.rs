@@ -166,6 +166,7 @@ pub(super) fn size(batch: &Batch) -> Size {
         records: batch.output.records.len() as u64,
         bytes: batch.output.arena.len() as u64,
         alone: batch.must_commit_alone,
+        unfinished: batch.unfinished,
         behind: batch.behind,
     }
 }

@@ -23,7 +23,7 @@ use super::lookup::{Rows, with_row};
 use super::net::Net;
 use super::source::SourceUse;
 use super::table::Table;
-use super::{EngineError, Mode, Outlet, SplitLimits};
+use super::{EngineError, Mode, Outlet, Part, Progress, SIGN, SplitLimits};
 
 pub struct Transform {
     pub name: String,
@@ -90,8 +90,7 @@ impl Counts {
 
 /// A rendering that waits for its counterpart under the same topic key.
 enum Side {
-    Body(Box<[u8]>),
-    /// Only the hash is known: what was read back from the topic, or kept with a held key.
+    /// Of the body: millions of them may have to wait.
     Hash(u128),
     /// It could not be rendered before either: the key is held, with this error told.
     Failed(RowError),
@@ -122,6 +121,10 @@ pub(super) struct Scratch {
     seq: u64,
     skip: u64,
     part: u32,
+    /// Bytes of records that may stay in `out`.
+    room: usize,
+    /// Records and bytes of the part that the outlet has set aside.
+    aside: (usize, usize),
     pub annotations: Annotations,
 }
 
@@ -144,28 +147,62 @@ impl Scratch {
         self.seq
     }
 
-    pub fn begin(&mut self, info: &CommitInfo, mode: Mode, out: &OutputBatch) {
+    pub fn begin(&mut self, info: &CommitInfo, mode: Mode, out: &OutputBatch, room: usize) {
         self.info = Some(*info);
         self.stamp = Some(Stamp::new(info));
         self.mark(out);
         self.seq = 0;
-        self.part = 0;
-        self.skip = match mode {
-            Mode::Emit { skip } => skip,
+        self.room = room;
+        self.aside = (0, 0);
+        (self.skip, self.part) = match mode {
+            Mode::Emit { skip } => (skip, 0),
+            Mode::Resume { skip, parts } => (skip, parts),
             // Whatever it is, Kafka has it.
-            Mode::Replay => u64::MAX,
+            Mode::Replay => (u64::MAX, 0),
         };
         self.held.clear();
     }
 
     /// The transaction's last records are in `out`.
-    pub fn finish(&mut self, out: &mut OutputBatch) {
-        if self.part > 0 {
+    pub fn finish(&mut self, out: &mut OutputBatch, outlet: &mut dyn Outlet) -> Result<(), EngineError> {
+        let several = self.part > 0;
+        if several {
             self.part += 1;
             for r in &mut out.records[self.first..] {
                 r.part = Some((self.part, true));
             }
         }
+        if self.aside.0 > 0 {
+            outlet.whole(out, self.first, several.then_some(self.part))?;
+            self.aside = (0, 0);
+            self.mark(out);
+        }
+        Ok(())
+    }
+
+    /// Makes room for the next record: what is there becomes a part, or is set aside.
+    fn make_room(
+        &mut self,
+        limits: &SplitLimits,
+        out: &mut OutputBatch,
+        outlet: &mut dyn Outlet,
+    ) -> Result<(), EngineError> {
+        let (records, bytes) = (out.records.len() - self.first, out.arena.len() - self.arena_begin);
+        if self.aside.0 + records >= limits.records || self.aside.1 + bytes >= limits.bytes {
+            self.part += 1;
+            for r in &mut out.records[self.first..] {
+                r.part = Some((self.part, false));
+            }
+            let info = self.info.expect("begin was called");
+            outlet.part(out, self.first, &info, Part { number: self.part, done: self.seq - 1 })?;
+            self.aside = (0, 0);
+            self.mark(out);
+        } else if bytes + records * size_of::<OutputRecord>() >= self.room {
+            outlet.set_aside(out, self.first)?;
+            self.aside = (self.aside.0 + records, self.aside.1 + bytes);
+            self.mark(out);
+        }
+        Ok(())
     }
 
     /// Held keys as they are after the transaction go to the state.
@@ -206,16 +243,8 @@ impl Scratch {
         if seq < self.skip {
             return Ok(());
         }
-        let info = self.info.expect("begin was called");
+        self.make_room(limits, out, outlet)?;
         let stamp = self.stamp.expect("begin was called");
-        if out.records.len() - self.first >= limits.records || out.arena.len() - self.arena_begin >= limits.bytes {
-            self.part += 1;
-            for r in &mut out.records[self.first..] {
-                r.part = Some((self.part, false));
-            }
-            outlet.part(out, self.first, &info, seq)?;
-            self.mark(out);
-        }
         let annotations = self.annotations.place(out);
         push(out, topic, partitions, key, value, &stamp, seq, Origin::Stream);
         attach(out, event_id, annotations);
@@ -314,7 +343,11 @@ pub(super) fn transform(
             })?;
         }
     }
-    for row in &rows.rows {
+    let of = rows.rows.len() as u64;
+    for (n, row) in (1..).zip(&rows.rows) {
+        if n % SIGN == 0 {
+            outlet.progress(Progress::Roots { transform: &t.name, done: n, of })?;
+        }
         let Some(sides) = row.sides(&table.identity) else { continue };
         let (before, after) = (Sighting::alone(sides.before), Sighting::alone(sides.after));
         root(t, table, before, after, sides.times, s, limits, out, outlet)?;
@@ -381,7 +414,7 @@ pub(super) fn root(
     }
     if !done {
         match had {
-            Ok(true) => s.note_gone(&b.key, Side::Body(b.value[..].into())),
+            Ok(true) => s.note_gone(&b.key, Side::Hash(xxh3_128(body_of(&b.value)))),
             Ok(false) => {}
             // It could not be rendered when it came either: the key is held, or the bridge would have stopped there.
             Err(told) => {
@@ -413,12 +446,17 @@ pub(super) fn root(
     Ok(())
 }
 
+/// So many entries are kept room for from one transaction to the next.
+pub(super) const KEPT: usize = 1 << 16;
+
 impl Scratch {
     /// Another transform's rows come.
     pub fn forget_rows(&mut self) {
         self.gone.clear();
         self.gone_order.clear();
         self.came.clear();
+        self.gone.shrink_to(KEPT);
+        self.came.shrink_to(KEPT);
     }
 
     fn note_gone(&mut self, key: &[u8], side: Side) {
@@ -446,7 +484,10 @@ pub(super) fn merge(
         let lsn = s.info.expect("begin was called").end_lsn;
         return Err(EngineError::DuplicateKey { transform: t.name.clone(), key: key_text(t, key), lsn });
     }
-    for (key, body) in came.drain(..) {
+    for (n, (key, body)) in (1..).zip(came.drain(..)) {
+        if n % SIGN == 0 {
+            outlet.progress(Progress::Rest { transform: Some(&t.name) })?;
+        }
         let held = held::lookup(t, &key, state)?;
         let gone = s.gone.remove(&key);
         if let (Some(_), Some(Side::Failed(told)), Err(e)) = (&held, &gone, &body)
@@ -464,7 +505,6 @@ pub(super) fn merge(
         match body {
             Ok(body) => {
                 let same = match prior {
-                    Some(Side::Body(b)) => b == body,
                     Some(Side::Hash(h)) => h == xxh3_128(body_of(&body)),
                     Some(Side::Failed(_)) | None => false,
                 };
@@ -484,7 +524,6 @@ pub(super) fn merge(
                     return Err(row_error(t, &key, s, error));
                 };
                 let last_good = prior.map(|p| match p {
-                    Side::Body(b) => xxh3_128(body_of(&b)),
                     Side::Hash(h) => h,
                     Side::Failed(_) => 0,
                 });
@@ -497,7 +536,10 @@ pub(super) fn merge(
         }
     }
     s.came = came;
-    for key in std::mem::take(&mut s.gone_order) {
+    for (n, key) in (1..).zip(std::mem::take(&mut s.gone_order)) {
+        if n % SIGN == 0 {
+            outlet.progress(Progress::Rest { transform: Some(&t.name) })?;
+        }
         if s.gone.remove(&key).is_none() {
             continue;
         }

@@ -28,6 +28,9 @@ impl From<AssembleError> for Unusual {
     }
 }
 
+/// What fits into so many times the room is worth a try.
+const ROOMS: usize = 4;
+
 /// A row for the state: its space, key and image.
 type Stored = (SpaceId, Box<[u8]>, Box<[u8]>);
 
@@ -55,6 +58,7 @@ pub(super) fn apply(
     mode: Mode,
     state: &mut State,
     out: &mut OutputBatch,
+    room: usize,
 ) -> bool {
     let Engine { tables, transforms, relations, inserts: s, limits, changes, joined, events, .. } = engine;
     let records = tx.changes().saturating_mul(transforms.len() as u64);
@@ -66,7 +70,8 @@ pub(super) fn apply(
         return false;
     }
     s.begin(transforms.len(), tables.len());
-    let mut out = Output { stamp: Stamp::new(info), seq: 0, arena: out.arena.len(), bytes: limits.bytes, batch: out };
+    let bytes = limits.bytes.min(room.saturating_mul(ROOMS));
+    let mut out = Output { stamp: Stamp::new(info), seq: 0, arena: out.arena.len(), bytes, batch: out };
     let emit = mode != Mode::Replay;
     let done = tx.for_each(|change| match change {
         Change::Relation(relation) => {

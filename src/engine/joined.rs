@@ -13,11 +13,8 @@ use super::lookup::Rows;
 use super::net::Net;
 use super::table::Table;
 use super::touched::Touched;
-use super::{EngineError, Outlet, SplitLimits};
+use super::{EngineError, Outlet, Progress, SIGN, SplitLimits};
 use crate::record::OutputBatch;
-
-/// So many roots between two signs of life.
-const SIGN: usize = 1024;
 
 #[allow(clippy::too_many_arguments)]
 pub(super) fn transform(
@@ -32,15 +29,16 @@ pub(super) fn transform(
     outlet: &mut dyn Outlet,
 ) -> Result<(), EngineError> {
     let sources = Arc::clone(&t.sources);
-    touched.collect(&sources, tables, net, state)?;
+    touched.collect(&t.name, &sources, tables, net, state, outlet)?;
     let table = &tables[t.root()];
     let before = Rows::new(state, tables, &sources, View::Before);
     let after = Rows::new(state, tables, &sources, View::After);
     let (mut old, mut new) = (Vec::new(), Vec::new());
     s.forget_rows();
-    for (n, identity) in touched.roots.iter().enumerate() {
-        if n % SIGN == SIGN - 1 {
-            outlet.progress(&t.name, n as u64, touched.roots.len() as u64)?;
+    let of = touched.roots.len() as u64;
+    for (n, identity) in (1..).zip(touched.roots.iter()) {
+        if n % SIGN == 0 {
+            outlet.progress(Progress::Roots { transform: &t.name, done: n, of })?;
         }
         let had = before.root(identity, &mut old)?;
         let has = after.root(identity, &mut new)?;

@@ -76,11 +76,25 @@ impl SplitLimits {
     const NONE: SplitLimits = SplitLimits { records: usize::MAX, bytes: usize::MAX };
 }
 
-/// Where the parts of a transaction beyond the split limits go, and where live keys come from for a TRUNCATE of a table
-/// that is not stored.
+/// Where the parts of a transaction beyond the split limits go, where its records wait that memory is not to hold, and
+/// where live keys come from for a TRUNCATE of a table that is not stored.
 pub trait Outlet {
-    /// `out.records[first..]` are a part of the transaction `info`; more follow. Leaves `out` without them.
-    fn part(&mut self, out: &mut OutputBatch, first: usize, info: &CommitInfo, done: u64) -> Result<(), EngineError>;
+    /// What was set aside and `out.records[first..]` are a part of the transaction `info`, its number is `part.number`;
+    /// more follow. Leaves `out` without them.
+    fn part(&mut self, out: &mut OutputBatch, first: usize, info: &CommitInfo, part: Part) -> Result<(), EngineError>;
+    /// So many bytes of one transaction's records may stay in `out`.
+    fn room(&self) -> usize {
+        usize::MAX
+    }
+    /// There is no room: `out.records[first..]` wait elsewhere, in their order, for the rest of their part.
+    fn set_aside(&mut self, _out: &mut OutputBatch, _first: usize) -> Result<(), EngineError> {
+        Ok(())
+    }
+    /// The transaction is whole: what was set aside comes before `out.records[first..]`. `part`: its last part's number,
+    /// if it has several.
+    fn whole(&mut self, _out: &mut OutputBatch, _first: usize, _part: Option<u32>) -> Result<(), EngineError> {
+        Ok(())
+    }
     /// Every key that is alive in the transform's topic before this transaction, with the hash of its body.
     fn live_keys(
         &mut self,
@@ -88,11 +102,36 @@ pub trait Outlet {
         transform: &Transform,
         f: &mut dyn FnMut(&[u8], u128),
     ) -> Result<(), EngineError>;
-    /// A sign of life out of a transaction that touches many roots of a transform. An error ends it: it comes again.
-    fn progress(&mut self, _transform: &str, _done: u64, _roots: u64) -> Result<(), EngineError> {
+    /// A sign of life out of a large transaction. An error ends it: it comes again.
+    fn progress(&mut self, _at: Progress<'_>) -> Result<(), EngineError> {
         Ok(())
     }
 }
+
+/// A part of a transaction that goes out in several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// From 1 on.
+    pub number: u32,
+    /// Records of the transaction in this part and those before it.
+    pub done: u64,
+}
+
+/// How far a large transaction is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress<'a> {
+    /// Its changes are read.
+    Changes { done: u64, of: u64 },
+    /// Links are followed from the rows that changed to the roots of a transform; so many were found.
+    Walk { transform: &'a str, found: u64 },
+    /// Roots of a transform are compared.
+    Roots { transform: &'a str, done: u64, of: u64 },
+    /// What has no end that is known: records that wait for each other, rows that go to the state.
+    Rest { transform: Option<&'a str> },
+}
+
+/// So many rows between two signs of life.
+const SIGN: u64 = 1024;
 
 /// What `apply` does with the records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +142,8 @@ pub enum Mode {
         /// Records of this transaction that earlier parts have brought to Kafka.
         skip: u64,
     },
+    /// The same, with the number of those parts: the next ones go on from it.
+    Resume { skip: u64, parts: u32 },
 }
 
 impl Engine {
@@ -149,7 +190,7 @@ impl Engine {
         self.diff.mark(out);
         self.diff.annotations.clear();
         self.events.begin();
-        if !inserts::apply(self, tx, &info, mode, state, out) {
+        if !inserts::apply(self, tx, &info, mode, state, out, outlet.room()) {
             self.diff.take_back(out);
             let result = self.apply_inner(tx, &info, mode, state, out, outlet);
             self.net.clear();
@@ -176,7 +217,12 @@ impl Engine {
         outlet: &mut dyn Outlet,
     ) -> Result<(), EngineError> {
         let Engine { tables, relations, net, changes, events, diff, .. } = self;
+        let mut read = 0;
         tx.for_each(|change| -> Result<(), EngineError> {
+            read += 1;
+            if read % SIGN == 0 {
+                outlet.progress(Progress::Changes { done: read, of: tx.changes() })?;
+            }
             let resolve = |oid: Oid| Resolved::find(oid, relations, tables, info);
             match change {
                 Change::Relation(relation) => {
@@ -227,9 +273,9 @@ impl Engine {
         })?;
         let joins = self.net.touches(&self.joined);
         if joins {
-            self.net.stage(&self.tables, &self.joined, state)?;
+            self.net.stage(&self.tables, &self.joined, state, outlet)?;
         }
-        let emits = matches!(mode, Mode::Emit { .. });
+        let emits = mode != Mode::Replay;
         let mut limits = self.limits;
         // What is alive is read back before anything of this transaction is in `out`, and then nothing of it may go out
         // early: a second reading would see its own parts.
@@ -245,7 +291,7 @@ impl Engine {
                 limits = SplitLimits::NONE;
             }
         }
-        self.diff.begin(info, mode, out);
+        self.diff.begin(info, mode, out, outlet.room());
         let Engine { transforms, tables, net, touched, diff, events, .. } = self;
         for (i, transform) in transforms.iter_mut().enumerate() {
             // In a replay the records are in Kafka; held keys are state, and follow.
@@ -266,7 +312,7 @@ impl Engine {
         if emits {
             events.emit(tx, transforms, tables, diff, &limits, state, out, outlet)?;
         }
-        self.diff.finish(out);
+        self.diff.finish(out, outlet)?;
         state.keep_staged();
         self.net.store(&self.tables, &self.joined, state);
         self.diff.store_held(state);

@@ -14,6 +14,7 @@ use crate::change::{CommitInfo, OldTuple};
 use crate::row::{Cell, Tuple};
 use crate::state::{State, bag, image};
 
+use super::diff::KEPT;
 use super::table::{Identity, Resolved};
 use super::{EngineError, old_tuple};
 
@@ -55,6 +56,8 @@ impl Net {
             let t = &mut self.tables[t];
             t.rows.clear();
             t.index.clear();
+            t.rows.shrink_to(KEPT);
+            t.index.shrink_to(KEPT);
             t.truncated = false;
         }
     }

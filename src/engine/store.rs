@@ -2,9 +2,9 @@
 
 use crate::state::{State, bag, image};
 
-use super::EngineError;
 use super::net::{Net, NetRow};
 use super::table::{Identity, Table};
+use super::{EngineError, Outlet, Progress, SIGN};
 
 /// A row that changed.
 pub(super) struct Sides<'n> {
@@ -55,12 +55,21 @@ impl Net {
     }
 
     /// The rows of tables that joins read, as they are after the transaction, and their indexes, for `View::After`.
-    pub fn stage(&self, tables: &[Table], joined: &[bool], state: &mut State) -> Result<(), EngineError> {
+    pub fn stage(
+        &self,
+        tables: &[Table],
+        joined: &[bool],
+        state: &mut State,
+        outlet: &mut dyn Outlet,
+    ) -> Result<(), EngineError> {
         let (mut values, mut old_entry, mut new_entry) = (Vec::new(), Vec::new(), Vec::new());
         for &t in self.touched.iter().filter(|&&t| joined[t]) {
             let table = &tables[t];
             let Some(space) = table.identity.space() else { continue };
-            for row in &self.tables[t].rows {
+            for (n, row) in (1..).zip(&self.tables[t].rows) {
+                if n % SIGN == 0 {
+                    outlet.progress(Progress::Rest { transform: None })?;
+                }
                 let Some(sides) = row.sides(&table.identity) else { continue };
                 for index in &table.indexes {
                     let mut entry = |image: Option<&[u8]>, out: &mut Vec<u8>| -> Result<bool, EngineError> {

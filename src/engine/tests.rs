@@ -27,7 +27,7 @@ const SPACE: SpaceId = SpaceId(7);
 struct NoOutlet;
 
 impl Outlet for NoOutlet {
-    fn part(&mut self, out: &mut OutputBatch, first: usize, _: &CommitInfo, _: u64) -> Result<(), EngineError> {
+    fn part(&mut self, out: &mut OutputBatch, first: usize, _: &CommitInfo, _: Part) -> Result<(), EngineError> {
         out.split_off(first);
         Ok(())
     }

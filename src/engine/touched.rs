@@ -12,11 +12,12 @@ use std::ops::ControlFlow;
 use crate::row::Row;
 use crate::state::{State, View};
 
-use super::EngineError;
+use super::diff::KEPT;
 use super::lookup::{Rows, with_row};
 use super::net::Net;
 use super::source::SourceUse;
 use super::table::Table;
+use super::{EngineError, Outlet, Progress, SIGN};
 
 #[derive(Default)]
 pub(super) struct Touched {
@@ -24,25 +25,31 @@ pub(super) struct Touched {
     up: Vec<Keys>,
     /// Identities of roots, in order, each once.
     pub roots: Keys,
+    /// Links that were followed.
+    followed: u64,
 }
 
 impl Touched {
     pub fn collect(
         &mut self,
+        transform: &str,
         sources: &[SourceUse],
         tables: &[Table],
         net: &Net,
         state: &State,
+        outlet: &mut dyn Outlet,
     ) -> Result<(), EngineError> {
         self.roots.clear();
+        self.followed = 0;
         self.up.resize_with(sources.len(), Keys::default);
         // A transaction that failed may have left some.
         self.up.iter_mut().for_each(Keys::clear);
         for view in [View::Before, View::After] {
             for (s, source) in sources.iter().enumerate() {
                 self.start(s, source, &tables[source.table], net, view)?;
+                outlet.progress(Progress::Walk { transform, found: self.roots.len() as u64 })?;
             }
-            self.climb(sources, &Rows::new(state, tables, sources, view))?;
+            self.climb(transform, sources, &Rows::new(state, tables, sources, view), outlet)?;
         }
         self.roots.settle();
         Ok(())
@@ -73,7 +80,13 @@ impl Touched {
     }
 
     /// From the sources that lie deepest up to the root.
-    fn climb(&mut self, sources: &[SourceUse], rows: &Rows<'_>) -> Result<(), EngineError> {
+    fn climb(
+        &mut self,
+        transform: &str,
+        sources: &[SourceUse],
+        rows: &Rows<'_>,
+        outlet: &mut dyn Outlet,
+    ) -> Result<(), EngineError> {
         for s in deepest_first(sources) {
             let Some((link, access)) = sources[s].link.as_ref().and_then(|l| Some((l, l.parent.as_ref()?))) else {
                 continue;
@@ -83,8 +96,12 @@ impl Touched {
             keys.settle();
             let mut own = Vec::new();
             for key in keys.iter() {
-                let (above, roots) = (&mut self.up[parent], &mut self.roots);
+                let (above, roots, followed) = (&mut self.up[parent], &mut self.roots, &mut self.followed);
                 rows.identities(access, key, &mut |identity| {
+                    *followed += 1;
+                    if *followed % SIGN == 0 {
+                        outlet.progress(Progress::Walk { transform, found: roots.len() as u64 })?;
+                    }
                     match &sources[parent].link {
                         None => roots.push(identity),
                         Some(next) => {
@@ -149,6 +166,8 @@ impl Keys {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.at.clear();
+        self.bytes.shrink_to(KEPT * 16);
+        self.at.shrink_to(KEPT);
         self.settled = 0;
     }
 

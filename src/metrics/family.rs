@@ -58,6 +58,7 @@ families! {
     fenced: IntCounter "fenced_total" [] "Times another producer fenced this one.";
     snapshot_rows: IntCounterVec "snapshot_rows_total" ["table"] "Rows read by a load.";
     snapshot_tables_remaining: IntGauge "snapshot_tables_remaining" [] "Tables that a load has still to read.";
+    transaction_roots_remaining: IntGaugeVec "transaction_roots_remaining" ["transform"] "Roots that the source transaction at hand touches and that are still to be compared; 0 between large ones.";
     reconcile_keys_remaining: IntGaugeVec "reconcile_keys_remaining" ["transform"] "Keys that a reconcile has still to compare.";
     state_bytes: IntGaugeVec "state_bytes" ["table"] "Bytes of a table in the local state.";
     state_entries: IntGaugeVec "state_entries" ["table"] "Rows of a table in the local state.";

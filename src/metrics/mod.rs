@@ -82,6 +82,7 @@ impl Metrics {
         m.records_suppressed.with_label_values(&[&t.name]);
         m.dead_letter_records.with_label_values(&[&t.name]);
         m.reconcile_keys_remaining.with_label_values(&[&t.name]);
+        m.transaction_roots_remaining.with_label_values(&[&t.name]);
         for reason in RowErrorReason::ALL {
             m.transform_errors.with_label_values(&[t.name.as_str(), reason.word()]);
         }
@@ -243,6 +244,11 @@ impl Metrics {
 
     pub fn snapshot_tables_remain(&self, count: u64) {
         self.m().snapshot_tables_remaining.set(clamp(count));
+    }
+
+    /// Of a source transaction that touches many.
+    pub fn transaction_roots_remain(&self, transform: &str, count: u64) {
+        self.m().transaction_roots_remaining.with_label_values(&[transform]).set(clamp(count));
     }
 
     pub fn reconcile_keys_remain(&self, transform: &str, count: u64) {

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::decode::Message;
 use crate::encode::body_of;
 use crate::encode::plain_json;
-use crate::engine::{Engine, EngineError, Identity, Mode, Outlet, SplitLimits, Table, Transform};
+use crate::engine::{Engine, EngineError, Identity, Mode, Outlet, Part, SplitLimits, Table, Transform};
 use crate::lsn::{EndLsn, Lsn};
 use crate::record::OutputBatch;
 use crate::relation::Relation;
@@ -134,7 +134,7 @@ fn table(used: &TableUse, relation: &Relation, space: crate::state::SpaceId) -> 
 struct Nowhere;
 
 impl Outlet for Nowhere {
-    fn part(&mut self, _: &mut OutputBatch, _: usize, _: &CommitInfo, _: u64) -> Result<(), EngineError> {
+    fn part(&mut self, _: &mut OutputBatch, _: usize, _: &CommitInfo, _: Part) -> Result<(), EngineError> {
         Err(EngineError::Outlet)
     }
     fn live_keys(

@@ -16,6 +16,8 @@ use super::shared::Shared;
 
 /// A bridge that keeps up is sent each transaction within milliseconds.
 const BEHIND_MICROS: i64 = 1_000_000;
+/// A wait for room goes in steps, with a sign of life between them.
+const STEP: Duration = Duration::from_secs(1);
 
 pub struct Link {
     emitter: Emitter,
@@ -61,6 +63,21 @@ impl Link {
 
     /// Hands `out` over and leaves an empty batch at the same position in its place. Waits for room.
     pub fn send(&mut self, out: &mut OutputBatch, edits: &mut Vec<Edit>, alone: bool) -> Result<(), Failure> {
+        self.hand_over(out, edits, alone, false)
+    }
+
+    /// The same with records of a source transaction whose next ones go into the same Kafka transaction.
+    pub fn send_unfinished(&mut self, out: &mut OutputBatch) -> Result<(), Failure> {
+        self.hand_over(out, &mut Vec::new(), false, true)
+    }
+
+    fn hand_over(
+        &mut self,
+        out: &mut OutputBatch,
+        edits: &mut Vec<Edit>,
+        alone: bool,
+        unfinished: bool,
+    ) -> Result<(), Failure> {
         let next = OutputBatch {
             end_lsn: out.end_lsn,
             commit_time: out.commit_time,
@@ -71,16 +88,24 @@ impl Link {
         let output = std::mem::replace(out, next);
         let progress = ProgressUpdate { edits: std::mem::take(edits) };
         self.in_flight += 1;
-        let begun = Instant::now();
-        let sent = self.emitter.send(Batch { output, progress, must_commit_alone: alone, behind: self.behind });
-        // It waits where the queue is full: Kafka is slower than the source, or away.
-        self.shared.held_back(BackpressureCause::Kafka, begun.elapsed());
-        match sent {
-            Ok(()) => Ok(()),
-            // It takes nothing any more: its last answer says why.
-            Err(_) => loop {
-                self.wait()?;
-            },
+        let mut begun = Instant::now();
+        let mut batch = Batch { output, progress, must_commit_alone: alone, unfinished, behind: self.behind };
+        loop {
+            // It waits where the queue is full: Kafka is slower than the source, or away.
+            let sent = self.emitter.send_timeout(batch, STEP);
+            self.shared.held_back(BackpressureCause::Kafka, begun.elapsed());
+            begun = Instant::now();
+            match sent {
+                Ok(None) => return Ok(()),
+                Ok(Some(back)) => {
+                    self.shared.beat();
+                    batch = back;
+                }
+                // It takes nothing any more: its last answer says why.
+                Err(_) => loop {
+                    self.wait()?;
+                },
+            }
         }
     }
 

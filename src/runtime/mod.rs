@@ -6,6 +6,7 @@
 //! Whatever fails becomes a [`Failure`], and one match in `failure` says whether it is tried again.
 
 pub mod codes;
+mod aside;
 mod counting;
 pub mod decide;
 pub mod failure;
@@ -34,7 +35,7 @@ use std::time::Duration;
 use crate::capture;
 use crate::config::OnHalt;
 use crate::diagnostic::Diagnostic;
-use crate::emit::Remedy;
+use crate::emit::{EmitError, Remedy};
 use crate::engine::EngineError;
 use crate::lsn::Lsn;
 use crate::metrics::{BridgeState, KafkaOutcome, Reconnect, SchemaDriftKind};
@@ -78,6 +79,7 @@ pub fn run(bridge: &mut Bridge) -> Exit {
             Err(failure) => failure,
         };
         counted(&shared, &failure);
+        bridge.part_records = smaller(&failure);
         if shared.shutdown() {
             // Asked to end while it was trying: what is committed is committed, and the rest comes again.
             return Exit::Done;
@@ -117,6 +119,16 @@ pub fn run(bridge: &mut Bridge) -> Exit {
                 wait = (wait * 2).min(LONGEST_WAIT);
             }
         }
+    }
+}
+
+/// Parts of half the size, where Kafka did not take one in time.
+fn smaller(failure: &Failure) -> Option<usize> {
+    match failure {
+        Failure::Emit(EmitError::Slow { records, .. }) => {
+            Some(usize::try_from(records / 2).unwrap_or(usize::MAX).max(1000))
+        }
+        _ => None,
     }
 }
 

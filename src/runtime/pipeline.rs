@@ -4,6 +4,7 @@
 //! committed; then the state goes to disk, and then the slot is told. Nothing else decides about positions.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use crate::capture::{self, Chunk, Feedback, ReplicationMessage, Stream};
 use crate::change::CommitInfo;
 use crate::confirm::confirm;
 use crate::emit::{self, Edit};
-use crate::engine::{Engine, EngineError, Mode, Outlet, Transform};
+use crate::engine::{self, Engine, EngineError, Mode, Outlet, Part, Transform};
 use crate::failpoints;
 use crate::lsn::{EndLsn, Lsn};
 use crate::metrics::BackpressureCause;
@@ -20,13 +21,14 @@ use crate::record::OutputBatch;
 use crate::registry;
 use crate::state::{Durable, State};
 
+use super::aside::Aside;
 use super::counting::Counting;
 use super::failure::{Exit, Failure, Verdict};
 use super::idle::IdlePolicy;
 use super::link::Link;
 use super::measure;
 use super::reconcile::{self, Barrier};
-use super::shared::Shared;
+use super::shared::{Large, Shared};
 
 pub struct Pipeline<'a> {
     pub engine: Engine,
@@ -38,8 +40,8 @@ pub struct Pipeline<'a> {
     pub shared: Arc<Shared>,
     /// Kafka has these already: they only go to the state.
     pub replay_to: EndLsn,
-    /// A split transaction that is in Kafka in part: its end, and the records that are there.
-    pub resume: Option<(EndLsn, u64)>,
+    /// A split transaction that is in Kafka in part.
+    pub resume: Option<Resume>,
     /// What has to be reconciled once the stream is there.
     pub barrier: Option<Barrier>,
     /// The barrier is behind us.
@@ -50,6 +52,8 @@ pub struct Pipeline<'a> {
     pub edits: Vec<Edit>,
     pub idle: IdlePolicy,
     pub counting: Counting,
+    /// Where records of large transactions wait.
+    pub spill_directory: PathBuf,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +63,17 @@ pub struct Limits {
     pub batch_records: usize,
     /// Rows that wait in memory for Kafka and the disk.
     pub pending_bytes: usize,
+    /// Records of one transaction beyond it wait on disk.
+    pub room: usize,
+}
+
+/// Where a split transaction goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resume {
+    pub end_lsn: EndLsn,
+    /// Records and parts that Kafka has.
+    pub done: u64,
+    pub parts: u32,
 }
 
 /// Why the pipeline came back without an error.
@@ -215,10 +230,11 @@ impl Pipeline<'_> {
             // never ahead of Kafka.
             return Ok(());
         }
-        let resumed = self.resume.filter(|(end, _)| *end == info.end_lsn).map(|(_, done)| done);
-        let mode = match info.end_lsn <= self.replay_to {
-            true => Mode::Replay,
-            false => Mode::Emit { skip: resumed.unwrap_or(0) },
+        let resumed = self.resume.filter(|r| r.end_lsn == info.end_lsn);
+        let mode = match (info.end_lsn <= self.replay_to, resumed) {
+            (true, _) => Mode::Replay,
+            (false, None) => Mode::Emit { skip: 0 },
+            (false, Some(Resume { done, parts, .. })) => Mode::Resume { skip: done, parts },
         };
         let before = self.out.records.len();
         let mut outlet = ToEmitter {
@@ -226,12 +242,20 @@ impl Pipeline<'_> {
             options: &self.emit_options,
             edits: &mut self.edits,
             shared: &self.shared,
+            aside: Aside::new(self.spill_directory.clone()),
+            room: self.limits.room,
+            end_lsn: info.end_lsn,
             told: Instant::now(),
+            shown: false,
             parts: 0,
+            pieces: false,
             failure: None,
         };
         let applied = self.engine.apply(tx, mode, self.state, &mut self.out, &mut outlet);
-        let (parts, failure) = (outlet.parts, outlet.failure.take());
+        let (parts, pieces, failure) = (outlet.parts, outlet.pieces, outlet.failure.take());
+        if outlet.shown {
+            self.shared.transaction(None);
+        }
         if let Some(failure) = failure {
             return Err(failure);
         }
@@ -242,9 +266,13 @@ impl Pipeline<'_> {
             self.edits.push(Edit::TransactionCursor(None));
         }
         self.counting.transactions += 1;
-        if self.out.records.len() > before || parts > 0 {
+        if self.out.records.len() > before || parts > 0 || pieces {
             self.idle.busy();
             self.link.on_its_way(info.end_lsn, info.commit_time);
+        }
+        if pieces {
+            // Its last records, or at least its position: without them the Kafka transaction stays open.
+            self.link.send(&mut self.out, &mut self.edits, false)?;
         }
         if self.out.arena.len() >= self.limits.batch_bytes || self.out.records.len() >= self.limits.batch_records {
             self.send()?;
@@ -337,13 +365,20 @@ struct ToEmitter<'p> {
     options: &'p emit::Options,
     edits: &'p mut Vec<Edit>,
     shared: &'p Shared,
+    aside: Aside,
+    room: usize,
+    end_lsn: EndLsn,
     /// When the log last heard of a transaction that takes long.
     told: Instant,
+    /// The status has heard of it.
+    shown: bool,
     parts: u32,
+    /// Some of its records are with the emitter, which waits for the rest.
+    pieces: bool,
     failure: Option<Failure>,
 }
 
-/// How often the log hears how far a transaction is that touches many roots.
+/// How often the log hears how far a large transaction is.
 const TELL_EVERY: Duration = Duration::from_secs(5);
 
 impl ToEmitter<'_> {
@@ -354,28 +389,94 @@ impl ToEmitter<'_> {
             EngineError::Outlet
         })
     }
+
+    /// What came before the transaction goes out, then what was set aside of it.
+    fn pieces(&mut self, out: &mut OutputBatch, part: Option<(u32, bool)>) -> Result<(), Failure> {
+        if !out.records.is_empty() || !self.edits.is_empty() {
+            self.link.send(out, self.edits, false)?;
+        }
+        let of = self.aside.records();
+        let (position, mut done) = ((out.end_lsn, out.commit_time, out.xid), 0);
+        let mut aside = std::mem::take(&mut self.aside);
+        let sent = aside.drain(|mut piece| {
+            failpoints::hit("piece");
+            (piece.end_lsn, piece.commit_time, piece.xid) = position;
+            piece.records.iter_mut().for_each(|r| r.part = part);
+            done += piece.records.len() as u64;
+            self.pieces = true;
+            self.link.send_unfinished(&mut piece)?;
+            self.shared.beat();
+            self.link.look()?;
+            self.tell_kafka(done, of);
+            match self.shared.shutdown() {
+                true => Err(Failure::ShutDown),
+                false => Ok(()),
+            }
+        });
+        self.aside = aside;
+        sent
+    }
+
+    /// Status, gauge and log hear how far the transaction is.
+    fn tell(&mut self, at: engine::Progress<'_>) {
+        let (what, transform, done, of) = match at {
+            engine::Progress::Changes { done, of } => ("reading changes", None, done, Some(of)),
+            engine::Progress::Walk { transform, found } => ("looking for roots", Some(transform), found, None),
+            engine::Progress::Roots { transform, done, of } => ("comparing roots", Some(transform), done, Some(of)),
+            engine::Progress::Rest { transform } => ("the rest", transform, 0, None),
+        };
+        self.say(what, transform, done, of);
+    }
+
+    fn tell_kafka(&mut self, done: u64, of: u64) {
+        self.say("records to Kafka", None, done, Some(of));
+    }
+
+    fn say(&mut self, what: &'static str, transform: Option<&str>, done: u64, of: Option<u64>) {
+        self.shown = true;
+        let (end_lsn, parts) = (self.end_lsn, self.parts);
+        self.shared.transaction(Some(Large { end_lsn, what, transform: transform.map(Into::into), done, of, parts }));
+        if self.told.elapsed() >= TELL_EVERY {
+            self.told = Instant::now();
+            tracing::info!(%end_lsn, what, transform, done, of, parts, "a large transaction");
+        }
+    }
 }
 
 impl Outlet for ToEmitter<'_> {
-    fn part(&mut self, out: &mut OutputBatch, first: usize, info: &CommitInfo, done: u64) -> Result<(), EngineError> {
-        let mut part = out.split_off(first);
-        if !out.records.is_empty() || !self.edits.is_empty() {
-            let sent = self.link.send(out, self.edits, false);
-            self.kept(sent)?;
-        }
-        self.parts += 1;
-        let cursor = serde_json::json!({ "end_lsn": info.end_lsn.to_string(), "done": done });
+    fn part(&mut self, out: &mut OutputBatch, first: usize, info: &CommitInfo, part: Part) -> Result<(), EngineError> {
+        let mut last = out.split_off(first);
+        let sent = self.pieces(out, Some((part.number, false)));
+        self.kept(sent)?;
+        self.parts = part.number;
+        let cursor =
+            serde_json::json!({ "end_lsn": info.end_lsn.to_string(), "done": part.done, "parts": part.number });
         self.edits.push(Edit::TransactionCursor(Some(cursor)));
-        let sent = self.link.send(&mut part, self.edits, true);
+        let sent = self.link.send(&mut last, self.edits, true);
+        self.pieces = false;
         self.kept(sent)
     }
 
-    fn progress(&mut self, transform: &str, done: u64, roots: u64) -> Result<(), EngineError> {
+    fn room(&self) -> usize {
+        self.room
+    }
+
+    fn set_aside(&mut self, out: &mut OutputBatch, first: usize) -> Result<(), EngineError> {
+        failpoints::hit("set_aside");
+        let aside = self.aside.push(&out.split_off(first));
+        self.kept(aside.map_err(Failure::from))
+    }
+
+    fn whole(&mut self, out: &mut OutputBatch, first: usize, part: Option<u32>) -> Result<(), EngineError> {
+        let last = out.split_off(first);
+        let sent = self.pieces(out, part.map(|number| (number, true)));
+        *out = last;
+        self.kept(sent)
+    }
+
+    fn progress(&mut self, at: engine::Progress<'_>) -> Result<(), EngineError> {
         self.shared.beat();
-        if self.told.elapsed() >= TELL_EVERY {
-            self.told = Instant::now();
-            tracing::info!(transform, done, roots, parts = self.parts, "a transaction touches many roots");
-        }
+        self.tell(at);
         if self.shared.shutdown() {
             // Whole parts are in Kafka with their cursor; the rest comes again.
             return self.kept(Err(Failure::ShutDown));
@@ -404,7 +505,9 @@ impl Outlet for ToEmitter<'_> {
 }
 
 /// A cursor as `part` writes it.
-pub fn read_cursor(cursor: &serde_json::Value) -> Option<(EndLsn, u64)> {
+pub fn read_cursor(cursor: &serde_json::Value) -> Option<Resume> {
     let end: Lsn = cursor.get("end_lsn")?.as_str()?.parse().ok()?;
-    Some((EndLsn(end), cursor.get("done")?.as_u64()?))
+    let done = cursor.get("done")?.as_u64()?;
+    let parts = cursor.get("parts").and_then(|p| p.as_u64()).and_then(|p| u32::try_from(p).ok());
+    Some(Resume { end_lsn: EndLsn(end), done, parts: parts.unwrap_or(0) })
 }

@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::encode::readback::body_hash;
 use crate::encode::{Outcome, Rendered, body_of, plain_json};
 use crate::engine::reconcile::{Steps, Task, upserts};
-use crate::engine::{Engine, EngineError, Events, Mode, OnError, Outlet, SplitLimits, Transform};
+use crate::engine::{Engine, EngineError, Events, Mode, OnError, Outlet, Part, SplitLimits, Transform};
 use crate::http::Health;
 use crate::lsn::EndLsn;
 use crate::metrics::Metrics;
@@ -317,7 +317,7 @@ impl Steps for Show<'_> {
 }
 
 impl Outlet for Show<'_> {
-    fn part(&mut self, out: &mut OutputBatch, first: usize, _info: &CommitInfo, _done: u64) -> Result<(), EngineError> {
+    fn part(&mut self, out: &mut OutputBatch, first: usize, _: &CommitInfo, _: Part) -> Result<(), EngineError> {
         let mut part = out.split_off(first);
         let told = self.records(out, true).and_then(|()| self.records(&mut part, true));
         self.keep(told)

@@ -61,6 +61,8 @@ pub struct Bridge {
     /// After a final error under `on_halt = "stay"`: the stream, which nobody reads any more. Its reader goes on to answer
     /// the server, so the slot stays held.
     pub parked: Option<Stream>,
+    /// Kafka was too slow for a part of a large transaction: so many records are the most until this session ends.
+    pub part_records: Option<usize>,
 }
 
 pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
@@ -204,8 +206,11 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
     }
 
     // The engine.
-    let (engine, tables_at) =
+    let (mut engine, tables_at) =
         build_engine(&config, &project, &decision, &loaded, &prints, &context, state, &found, barrier_at)?;
+    if let Some(records) = bridge.part_records {
+        engine.limits.records = engine.limits.records.min(records);
+    }
     let reconciling = decision.reconcile.iter().any(Option::is_some);
     let live = decision.follows.contains(&true);
     let replay_to = if decision.rebase { EndLsn::ZERO } else { at };
@@ -274,11 +279,13 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
             batch_bytes: 1 << 20,
             batch_records: config.commit.max_records as usize,
             pending_bytes: memory / 4,
+            room: (memory / 32).clamp(1 << 19, 8 << 20),
         },
         out: OutputBatch { end_lsn: if decision.rebase { EndLsn::ZERO } else { at }, ..OutputBatch::default() },
         edits,
         idle: IdlePolicy::new(Instant::now()),
         counting,
+        spill_directory: config.bridge.state_dir.clone(),
     };
     // Nothing lies between here and the barrier: no need to wait for the stream.
     if reconciling && !live && tables_at.iter().all(|&t| t == barrier_at) {

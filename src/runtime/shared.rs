@@ -52,8 +52,22 @@ struct Inner {
     last_commit: Option<i64>,
     problem: Option<Problem>,
     loading: Option<Value>,
+    transaction: Option<Large>,
     events: std::collections::VecDeque<Value>,
     generation: u64,
+}
+
+/// A source transaction that takes long, and how far it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Large {
+    pub end_lsn: EndLsn,
+    pub what: &'static str,
+    pub transform: Option<String>,
+    pub done: u64,
+    /// None: it is not known before the end.
+    pub of: Option<u64>,
+    /// Parts of it that went to Kafka.
+    pub parts: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -300,6 +314,21 @@ impl Shared {
         self.reconcile_remaining(name, remaining);
     }
 
+    /// How far a large source transaction is; None: it is done, or over.
+    pub fn transaction(&self, at: Option<Large>) {
+        let left = |t: &Large| Some((t.transform.clone()?, t.of?.saturating_sub(t.done)));
+        let (before, now) = (self.lock().transaction.take(), at.as_ref().and_then(left));
+        if let Some((transform, _)) = before.as_ref().and_then(left)
+            && now.as_ref().is_none_or(|(t, _)| *t != transform)
+        {
+            self.metrics.transaction_roots_remain(&transform, 0);
+        }
+        if let Some((transform, left)) = now {
+            self.metrics.transaction_roots_remain(&transform, left);
+        }
+        self.lock().transaction = at;
+    }
+
     pub fn reconcile_remaining(&self, name: &str, remaining: u64) {
         self.metrics.reconcile_keys_remain(name, remaining);
         for t in self.lock().topics.iter_mut().filter(|t| t.transform == name) {
@@ -437,6 +466,10 @@ impl Shared {
             "paused": inner.paused,
             "lag_seconds": inner.lag.map(|l| l.as_secs_f64()),
             "loading": inner.loading,
+            "transaction": inner.transaction.as_ref().map(|t| json!({
+                "end_lsn": t.end_lsn.to_string(), "what": t.what, "transform": t.transform,
+                "done": t.done, "of": t.of, "parts": t.parts,
+            })),
             "last_commit": inner.last_commit.map(millis),
             "problem": problem,
             "transforms": transforms,

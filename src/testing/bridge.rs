@@ -14,7 +14,7 @@ use crate::change::CommitInfo;
 use crate::clock;
 use crate::encode::{body_of, plain_json, readback};
 use crate::engine::reconcile::{Steps, Task, upserts};
-use crate::engine::{Engine, EngineError, Mode, OnError, Outlet, SplitLimits, Transform};
+use crate::engine::{Engine, EngineError, Mode, OnError, Outlet, Part, SplitLimits, Transform};
 use crate::http::Health;
 use crate::lsn::Lsn;
 use crate::metrics::Metrics;
@@ -212,7 +212,7 @@ impl Steps for Collect<'_> {
 }
 
 impl Outlet for Collect<'_> {
-    fn part(&mut self, out: &mut OutputBatch, first: usize, _info: &CommitInfo, _done: u64) -> Result<(), EngineError> {
+    fn part(&mut self, out: &mut OutputBatch, first: usize, _: &CommitInfo, _: Part) -> Result<(), EngineError> {
         let mut part = out.split_off(first);
         let told = self.records(out).and_then(|()| self.records(&mut part));
         self.keep(told)

@@ -118,6 +118,42 @@ fn failed(answers: &Receiver<Answer>) -> EmitError {
     }
 }
 
+/// A source transaction in several batches is one Kafka transaction, however far it goes beyond the limits of a group.
+#[test]
+fn unfinished_batches_commit_with_what_follows() {
+    let mut bridge = Bridge::new("unfinished", 1);
+    bridge.options.commit.max_records = 2;
+    bridge.options.timeouts.commit = Duration::from_secs(2);
+    let unfinished = |n: u64| {
+        let records: Vec<_> = (0..5).map(|i| format!("{n}.{i}")).collect();
+        let records: Vec<_> = records.iter().map(|k| (0, k.as_str(), Some("v"))).collect();
+        Batch { unfinished: true, ..batch(0x10, &records) }
+    };
+    let (emitter, answers, _) = bridge.start(None);
+    emitter.send(batch(0x10, &[(0, "before", Some("v"))])).unwrap();
+    (0..4).for_each(|n| emitter.send(unfinished(n)).unwrap());
+    assert_eq!(committed(&answers).records, 1, "what came before goes by itself");
+    emitter.send(batch(0x20, &[])).unwrap();
+    let commit = committed(&answers);
+    assert_eq!((commit.records, commit.batches, commit.committed.end_lsn()), (20, 5, EndLsn::new(0x20)));
+    // The end of the input is not the end of the transaction.
+    emitter.send(unfinished(5)).unwrap();
+    emitter.finish();
+    assert!(answers.recv_timeout(Duration::from_secs(60)).is_err(), "nothing is committed");
+    // What follows does not come in time: the next ones may be smaller.
+    let (emitter, answers, _) = bridge.start(Some(1));
+    emitter.send(unfinished(6)).unwrap();
+    let error = failed(&answers);
+    assert!(matches!(error, EmitError::Slow { records: 5, .. }), "{error:?}");
+    assert_eq!(error.remedy(), Remedy::TakeOverAgain);
+    drop(emitter);
+    // Its transaction is ended by the next take-over, or readers would wait for it.
+    let (emitter, _, _) = bridge.start(Some(2));
+    emitter.finish();
+    assert_eq!(bridge.fold(0).len(), 21);
+    assert_eq!(progress::newest(&bridge.options).unwrap().unwrap().end_lsn, EndLsn::new(0x20));
+}
+
 #[test]
 fn records_of_all_topics_and_progress_commit_together() {
     let bridge = Bridge::new("atomic", 2);

@@ -37,6 +37,7 @@ mod function_to_char;
 mod gap;
 mod golden_entities;
 mod golden_recorder;
+mod huge;
 mod joins;
 mod net_effect;
 mod process;

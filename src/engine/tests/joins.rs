@@ -80,7 +80,7 @@ fn a_failed_transaction_leaves_nothing() {
     let bad =
         [Op::Update(CUSTOMERS, customer("1", Some("a")), customer("1", Some("z"))), Op::Delete(ORDERS, order(9, None))];
     let wire = messages(&s.model.defs, 2, &bad, false);
-    let (mut out, mut outlet) = (OutputBatch::default(), Parts { records: vec![], done: 0, fail_at: None, parts: 0 });
+    let (mut out, mut outlet) = (OutputBatch::default(), Parts::new(None, usize::MAX));
     let state = s.state.as_mut().expect("it is open");
     let failed = s.engine.apply(&assemble(&wire), Mode::Emit { skip: 0 }, state, &mut out, &mut outlet);
     assert!(matches!(failed, Err(EngineError::MissingRow { .. })));
@@ -100,7 +100,7 @@ fn a_transaction_that_halts_leaves_nothing() {
         Op::Insert(LINES, cells(&[Some("3"), Some("1"), Some("1"), Some("sku")])),
     ];
     let wire = messages(&s.model.defs, 2, &bad, false);
-    let (mut out, mut outlet) = (OutputBatch::default(), Parts { records: vec![], done: 0, fail_at: None, parts: 0 });
+    let (mut out, mut outlet) = (OutputBatch::default(), Parts::new(None, usize::MAX));
     let state = s.state.as_mut().expect("it is open");
     let failed = s.engine.apply(&assemble(&wire), Mode::Emit { skip: 0 }, state, &mut out, &mut outlet);
     assert!(matches!(failed, Err(EngineError::Row { .. })));
@@ -125,7 +125,7 @@ fn rows_that_are_alike_are_counted() {
     assert_eq!(s.commit(&[Op::Insert(LINES, line()), Op::Delete(LINES, line())], false, None), 0);
     s.commit(&[Op::Delete(LINES, line())], false, None);
     let gone = messages(&s.model.defs, s.n + 1, &[Op::Delete(LINES, line())], false);
-    let (mut out, mut outlet) = (OutputBatch::default(), Parts { records: vec![], done: 0, fail_at: None, parts: 0 });
+    let (mut out, mut outlet) = (OutputBatch::default(), Parts::new(None, usize::MAX));
     let state = s.state.as_mut().expect("it is open");
     let failed = s.engine.apply(&assemble(&gone), Mode::Emit { skip: 0 }, state, &mut out, &mut outlet);
     assert!(matches!(failed, Err(EngineError::MissingRow { .. })));

@@ -18,9 +18,16 @@ pub struct Parts {
     pub done: u64,
     pub fail_at: Option<usize>,
     pub parts: usize,
+    /// Bytes that may stay in `out`, and what had to leave it.
+    room: usize,
+    aside: OutputBatch,
 }
 
 impl Parts {
+    pub fn new(fail_at: Option<usize>, room: usize) -> Parts {
+        Parts { records: vec![], done: 0, fail_at, parts: 0, room, aside: OutputBatch::default() }
+    }
+
     fn take(&mut self, out: &mut OutputBatch) {
         for r in &out.records {
             self.records.push((r.topic, out.key(r).to_vec(), out.value(r).map(<[u8]>::to_vec)));
@@ -31,11 +38,36 @@ impl Parts {
 }
 
 impl Outlet for Parts {
-    fn part(&mut self, out: &mut OutputBatch, first: usize, _: &CommitInfo, done: u64) -> Result<(), EngineError> {
-        let mut part = out.split_off(first);
-        self.take(&mut part);
-        (self.done, self.parts) = (done, self.parts + 1);
+    fn part(&mut self, out: &mut OutputBatch, first: usize, _: &CommitInfo, part: Part) -> Result<(), EngineError> {
+        let mut last = out.split_off(first);
+        self.whole(out, first, None)?;
+        assert!(last.records.iter().all(|r| r.part == Some((part.number, false))));
+        self.take(&mut last);
+        assert_eq!(part.done, self.records.len() as u64);
+        assert_eq!(part.number as usize, self.parts + 1, "also after a part that failed");
+        (self.done, self.parts) = (part.done, self.parts + 1);
         if self.fail_at == Some(self.parts) { Err(EngineError::Outlet) } else { Ok(()) }
+    }
+    fn room(&self) -> usize {
+        self.room
+    }
+    fn set_aside(&mut self, out: &mut OutputBatch, first: usize) -> Result<(), EngineError> {
+        // Only this transaction's own.
+        assert_eq!(first, 0);
+        let chunk = out.split_off(first);
+        let at = self.aside.arena.len() as u32;
+        self.aside.arena.extend_from_slice(&chunk.arena);
+        let moved = |r: &std::ops::Range<u32>| r.start + at..r.end + at;
+        for mut r in chunk.records {
+            (r.key, r.value) = (moved(&r.key), r.value.as_ref().map(moved));
+            self.aside.records.push(r);
+        }
+        Ok(())
+    }
+    fn whole(&mut self, _: &mut OutputBatch, _: usize, _: Option<u32>) -> Result<(), EngineError> {
+        let mut aside = std::mem::take(&mut self.aside);
+        self.take(&mut aside);
+        Ok(())
     }
     fn live_keys(
         &mut self,
@@ -95,7 +127,8 @@ impl Scene {
         self.n += 1;
         ops.iter().for_each(|op| self.model.apply(op));
         let wire = messages(&self.model.defs, self.n, ops, toast);
-        let mut outlet = Parts { records: vec![], done: 0, fail_at: cut, parts: 0 };
+        let room = [usize::MAX, 1, 200, 1000][self.n as usize % 4];
+        let mut outlet = Parts::new(cut, room);
         let mut out = OutputBatch::default();
         let state = self.state.as_mut().expect("it is open");
         let tx = assemble(&wire);
@@ -103,7 +136,8 @@ impl Scene {
         if let Err(EngineError::Outlet) = applied {
             assert!(out.records.is_empty(), "what did not go out is taken back");
             outlet.fail_at = None;
-            let mode = Mode::Emit { skip: outlet.done };
+            outlet.aside = OutputBatch::default();
+            let mode = Mode::Resume { skip: outlet.done, parts: outlet.parts as u32 };
             applied = self.engine.apply(&tx, mode, state, &mut out, &mut outlet);
         }
         applied.unwrap_or_else(|e| panic!("transaction {} {ops:?}: {e}", self.n));
@@ -152,7 +186,7 @@ impl Scene {
         self.log.retain(|(n, _)| n * 100 + 50 > durable);
         for (_, wire) in &self.log {
             let mut out = OutputBatch::default();
-            let mut outlet = Parts { records: vec![], done: 0, fail_at: None, parts: 0 };
+            let mut outlet = Parts::new(None, usize::MAX);
             self.engine.limits = SplitLimits::NONE;
             let applied = self.engine.apply(&assemble(wire), Mode::Replay, &mut state, &mut out, &mut outlet);
             applied.expect("a replay");

@@ -9,7 +9,7 @@ use pgspine::capture::watch::Fingerprints;
 use pgspine::change::CommitInfo;
 use pgspine::encode::{body_hash, body_of};
 use pgspine::engine::reconcile::{Steps, Task};
-use pgspine::engine::{Engine, EngineError, Mode, OnError, Outlet, SplitLimits, Table, Transform, reconcile};
+use pgspine::engine::{Engine, EngineError, Mode, OnError, Outlet, Part, SplitLimits, Table, Transform, reconcile};
 use pgspine::lsn::{EndLsn, Lsn};
 use pgspine::record::{OutputBatch, TopicId};
 use pgspine::runtime::project::Project;
@@ -69,7 +69,7 @@ fn take(out: &mut OutputBatch, records: &mut Vec<Emitted>) {
 }
 
 impl Outlet for Collect<'_> {
-    fn part(&mut self, out: &mut OutputBatch, _: usize, _: &CommitInfo, _: u64) -> Result<(), EngineError> {
+    fn part(&mut self, out: &mut OutputBatch, _: usize, _: &CommitInfo, _: Part) -> Result<(), EngineError> {
         take(out, &mut self.records);
         Ok(())
     }
