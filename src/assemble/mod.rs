@@ -12,7 +12,6 @@ mod transaction;
 
 use std::path::PathBuf;
 
-pub use frames::push_frame;
 pub use spill::Spill;
 pub use transaction::Transaction;
 
@@ -20,6 +19,7 @@ use crate::change::CommitInfo;
 use crate::decode::{Begin, DecodeError, Message};
 use crate::diagnostic::Diagnostic;
 use crate::lsn::{EndLsn, Lsn};
+use frames::push_frame;
 
 #[derive(Clone, Debug)]
 pub struct AssembleOptions {

@@ -38,6 +38,12 @@ impl Spill {
         Ok(())
     }
 
+    /// Appends a payload below 4 GiB as a frame.
+    pub fn append_one(&mut self, payload: &[u8]) -> Result<(), AssembleError> {
+        self.append(&(payload.len() as u32).to_be_bytes())?;
+        self.append(payload)
+    }
+
     /// Calls `f` for each payload, reading in pieces.
     pub fn for_each<E: From<AssembleError>>(&self, mut f: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         let mut buffer = vec![0; READ];

@@ -96,6 +96,13 @@ fn status(s: &Value) -> String {
             format!("{}: {} of about {} rows", text(&l["table"]), text(&l["rows"]), text(&l["estimated_rows"])),
         );
     }
+    if !s["transaction"].is_null() {
+        let t = &s["transaction"];
+        let of = if t["of"].is_null() { String::new() } else { format!(" of {}", t["of"]) };
+        let at =
+            format!("{}: {} {}{of}, {} parts in Kafka", text(&t["end_lsn"]), text(&t["what"]), t["done"], t["parts"]);
+        line("transaction", at);
+    }
     for (name, t) in s["transforms"].as_object().into_iter().flatten() {
         let counted = match &t["events"] {
             Value::Null => format!(

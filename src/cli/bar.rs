@@ -51,12 +51,19 @@ impl Drop for Bar {
     }
 }
 
-/// What the status says of a load, or of a reconcile; None where neither is under way.
+/// What the status says of a load, a reconcile, or a large transaction; None where nothing of it is under way.
 fn line(status: &Value) -> Option<String> {
     let remaining = |t: &Value| t["reconcile_keys_remaining"].as_u64();
     let waiting: u64 = status["transforms"].as_object().into_iter().flatten().filter_map(|(_, t)| remaining(t)).sum();
     if waiting > 0 {
         return Some(format!("reconciling: {waiting} roots remain"));
+    }
+    let large = &status["transaction"];
+    if let (Some(what), Some(done)) = (large["what"].as_str(), large["done"].as_u64()) {
+        return Some(match large["of"].as_u64().filter(|all| *all > 0) {
+            Some(all) => format!("a large transaction, {what} {} {done} of {all}", bar(done, all)),
+            None => format!("a large transaction, {what} {done}"),
+        });
     }
     let loading = &status["loading"];
     let (table, rows) = (loading["table"].as_str()?, loading["rows"].as_u64()?);
@@ -90,6 +97,11 @@ mod tests {
         let reconcile = json!({ "loading": null, "transforms": transforms });
         assert_eq!(line(&reconcile).as_deref(), Some("reconciling: 3 roots remain"));
         assert_eq!(line(&json!({ "loading": null, "transforms": { "a": { "reconcile_keys_remaining": 0 } } })), None);
+        let large = json!({ "transaction": { "what": "comparing roots", "done": 10, "of": 40 } });
+        assert_eq!(
+            line(&large).as_deref(),
+            Some("a large transaction, comparing roots [#######                       ]  25 % 10 of 40")
+        );
     }
 
     #[test]

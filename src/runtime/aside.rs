@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use crate::assemble::{AssembleError, Spill, push_frame};
+use crate::assemble::{AssembleError, Spill};
 use crate::lsn::Lsn;
 use crate::record::{Origin, OutputBatch, OutputRecord, TopicId};
 
@@ -35,12 +35,9 @@ impl Aside {
             Some(spill) => spill,
             None => self.spill.insert(Spill::create(&self.directory)?),
         };
-        let mut chunk = Vec::with_capacity(batch.arena.len() + batch.records.len() * RECORD);
+        let mut chunk = Vec::with_capacity(8 + batch.arena.len() + batch.records.len() * RECORD);
         write(batch, &mut chunk);
-        let mut frame = Vec::with_capacity(chunk.len() + 4);
-        push_frame(&mut frame, &chunk);
-        drop(chunk);
-        spill.append(&frame)?;
+        spill.append_one(&chunk)?;
         self.records += batch.records.len() as u64;
         Ok(())
     }

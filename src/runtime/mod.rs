@@ -184,3 +184,16 @@ fn key_schema_changed(d: &Definition, before: Option<i32>, now: Option<i32>) -> 
     )
     .help("key bytes of an entity never change: take the key back as it was, or write to a new topic")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_that_kafka_did_not_take_is_halved() {
+        let slow = |records| Failure::Emit(EmitError::Slow { records, limit: Duration::from_secs(45) });
+        assert_eq!(slow(1_000_000).verdict(), Verdict::TakeOver);
+        assert_eq!([smaller(&slow(1_000_000)), smaller(&slow(7))], [Some(500_000), Some(1000)]);
+        assert_eq!(smaller(&Failure::EmitterGone), None);
+    }
+}
