@@ -84,7 +84,7 @@ impl Touched {
             let mut own = Vec::new();
             for key in keys.iter() {
                 let (above, roots) = (&mut self.up[parent], &mut self.roots);
-                rows.identities(access, key, &mut |identity| {
+                rows.identities(sources[parent].table, access, key, &mut |identity| {
                     match &sources[parent].link {
                         None => roots.push(identity),
                         Some(next) => {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, btree_map};
 use std::ops::Bound;
 
 use super::SpaceId;
+use super::hash::Build;
 
 pub(super) type Map = BTreeMap<Box<[u8]>, Option<Box<[u8]>>>;
 
@@ -14,7 +15,7 @@ pub(super) type Entry<B> = (SpaceId, B, Option<B>);
 
 #[derive(Default)]
 pub(super) struct Layer {
-    spaces: HashMap<SpaceId, Map>,
+    spaces: HashMap<SpaceId, Map, Build>,
     bytes: usize,
 }
 

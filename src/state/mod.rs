@@ -16,6 +16,7 @@
 pub mod bag;
 mod cache;
 mod disk;
+mod hash;
 pub mod image;
 mod layer;
 mod load;

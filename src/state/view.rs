@@ -10,6 +10,7 @@
 use std::iter::Peekable;
 use std::ops::{Bound, ControlFlow};
 
+use super::disk::LONGEST_KEY;
 use super::layer::Range;
 use super::{SpaceId, State, StateError};
 
@@ -62,6 +63,10 @@ impl State {
         prefix: &[u8],
         f: &mut EachEntry<'_>,
     ) -> Result<(), StateError> {
+        // No key is longer, and the disk does not even take the question.
+        if prefix.len() > LONGEST_KEY {
+            return Ok(());
+        }
         let end = successor(prefix);
         let end = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         self.merge(view, space, (Bound::Included(prefix), end), f)
