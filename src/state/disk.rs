@@ -62,11 +62,16 @@ pub(super) const LONGEST_KEY: usize = u16::MAX as usize;
 /// A memtable per keyspace: small, because many tables share the memory; batches are sorted, so small ones do.
 const MEMTABLE_BYTES: u64 = 8 << 20;
 
+/// A keyspace that hardly changes, as `meta`, holds on to every journal since it was last written out; past this size it
+/// is written out early. The journal is what the disk has beyond the rows, and what a start after a crash reads again.
+const JOURNAL_BYTES: u64 = 128 << 20;
+
 impl Disk {
     pub fn open(dir: &Path, cache_bytes: usize) -> Result<Disk, DiskError> {
         let text = dir.display().to_string();
         std::fs::create_dir_all(dir).map_err(|source| DiskError::Open { dir: text.clone(), source })?;
-        let db = Database::builder(dir.join("rows")).cache_size(cache_bytes as u64).worker_threads(1).open();
+        let builder = Database::builder(dir.join("rows")).cache_size(cache_bytes as u64).worker_threads(1);
+        let db = builder.max_journaling_size(JOURNAL_BYTES).open();
         let db = db.map_err(|e| match e {
             fjall::Error::Locked => DiskError::Locked { dir: text.clone() },
             fjall::Error::Io(source) => DiskError::Open { dir: text.clone(), source },
