@@ -114,7 +114,7 @@ pub fn run(case: &Case, options: &Options, report: &mut Report) {
         let mut child = p.spawn(&options.wrap, Some(&until), true);
         let m = measure::until_it_ends(&mut child, &mut db, &p.slot);
         report_line("pgspine, discarded", changes, &m);
-        cache = hits_and_misses(&p.log()).or(cache);
+        cache = p.row_cache().or(cache);
         discarded.push(m);
     }
     let kafka = kafka.map(|p| {
@@ -129,7 +129,7 @@ pub fn run(case: &Case, options: &Options, report: &mut Report) {
     report.case(case, changes, first.into_iter().chain(last).collect(), discarded, kafka, cache);
 }
 
-fn report_line(what: &str, changes: u64, m: &Measured) {
+pub fn report_line(what: &str, changes: u64, m: &Measured) {
     let per = |d: std::time::Duration| d.as_secs_f64() * 1e6 / changes as f64;
     let mut threads: Vec<_> = m.threads.iter().filter(|(_, d)| per(**d) >= 0.02).collect();
     threads.sort_by_key(|(_, d)| std::cmp::Reverse(**d));
@@ -143,13 +143,6 @@ fn report_line(what: &str, changes: u64, m: &Measured) {
         m.peak_kib / 1024,
         threads.join(", ")
     );
-}
-
-/// What the program says at its end under the feature `bench`.
-fn hits_and_misses(log: &str) -> Option<(u64, u64)> {
-    let line = log.lines().rev().find_map(|l| l.strip_prefix("bench: row cache hits "))?;
-    let (hits, misses) = line.split_once(" misses ")?;
-    Some((hits.parse().ok()?, misses.parse().ok()?))
 }
 
 fn make_wal(db: &mut Database, case: &Case, changes: u64) {

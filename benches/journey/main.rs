@@ -4,14 +4,16 @@
 //! throws away, with pgspine into Apache Kafka, and with `pg_recvlogical` again. Rates are compared within a case only.
 //! `dev/bench` starts the services and calls this; docs/benchmarks.md says what the numbers mean.
 //!
-//!     --only CASE,…   some cases (narrow-100, narrow-1, wide-100, wide-1, where, state, load, latency)
+//!     --only CASE,…   some cases (narrow-100, narrow-1, wide-100, wide-1, where, state, state-cold, load, latency;
+//!                     joins: lookup-1m, nested, hot, history, lookup-10m)
 //!     --runs RUN,…    some runs (recv, discard, kafka)
 //!     --repeat N      each discarding run N times
-//!     --quick         a tenth of the changes
+//!     --quick         a tenth of the changes, and of the rows that joins read
 //!     --wrap COMMAND  before the program: a profiler
-//!     --write         puts the tables into docs/benchmarks.md
+//!     --write         puts the tables into docs/benchmarks.md: of streaming, or of joins, as far as they were measured
 
 mod case;
+mod joins;
 mod latency;
 mod load;
 mod measure;
@@ -77,6 +79,11 @@ fn main() {
     for case in case::all() {
         if options.wants(case.name) {
             case::run(&case, &options, &mut report);
+        }
+    }
+    for case in joins::all() {
+        if options.wants("joins") || options.wants(case.name) {
+            joins::run(&case, &options, &mut report);
         }
     }
     if options.wants("load") {

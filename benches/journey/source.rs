@@ -101,7 +101,7 @@ impl Project {
         let topic = format!("{name}.entity");
         let toml = format!(
             "[bridge]\nname = \"{name}\"\n[postgres]\nurl = \"{} dbname={database} sslmode=disable\"\nslot = \"{name}\"\npublication = \"{name}\"\n\
-             [kafka]\nbootstrap_servers = \"{}\"\n[registry]\nurl = \"{}\"\n[topics]\npartitions = 3\nreplication_factor = 1\n[http]\nlisten = \"\"\n",
+             [kafka]\nbootstrap_servers = \"{}\"\n[registry]\nurl = \"{}\"\n[topics]\npartitions = 3\nreplication_factor = 1\n[http]\nlisten = \"\"\n[limits]\nmemory = \"256MiB\"\n",
             conninfo(),
             service("PGSPINE_TEST_KAFKA"),
             service("PGSPINE_TEST_REGISTRY"),
@@ -137,12 +137,56 @@ impl Project {
         assert!(status.success(), "{}", self.log());
     }
 
+    /// The same bridge once more, with the rows that it has on disk now.
+    pub fn copy(&self) -> Project {
+        let dir = tempfile::tempdir().expect("a folder");
+        let status = Command::new("cp").arg("-a").arg(self.dir.path().join(".")).arg(dir.path()).status();
+        assert!(status.expect("cp starts").success());
+        Project { dir, slot: self.slot.clone(), topic: self.topic.clone() }
+    }
+
+    pub fn state_bytes(&self) -> StateBytes {
+        let mut sum = StateBytes::default();
+        sum.add(&self.dir.path().join("state"));
+        sum
+    }
+
+    /// Hits and misses, as the program says at its end under the feature `bench`.
+    pub fn row_cache(&self) -> Option<(u64, u64)> {
+        let log = self.log();
+        let line = log.lines().rev().find_map(|l| l.strip_prefix("bench: row cache hits "))?;
+        let (hits, misses) = line.split_once(" misses ")?;
+        Some((hits.parse().ok()?, misses.parse().ok()?))
+    }
+
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
     fn log_path(&self) -> std::path::PathBuf {
         self.dir.path().join("log")
+    }
+}
+
+/// Blocks of the state's folder.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StateBytes {
+    pub all: u64,
+    /// The store's journal, which it cuts off at a fixed size.
+    pub journal: u64,
+}
+
+impl StateBytes {
+    fn add(&mut self, path: &Path) {
+        use std::os::unix::fs::MetadataExt;
+        let Ok(metadata) = path.symlink_metadata() else { return };
+        self.all += metadata.blocks() * 512;
+        if path.extension().is_some_and(|e| e == "jnl") {
+            self.journal += metadata.blocks() * 512;
+        }
+        for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
+            self.add(&entry.path());
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::state::{State, View};
 use super::diff::{self, Scratch, Sighting, Transform};
 use super::lookup::Rows;
 use super::net::Net;
-use super::table::Table;
+use super::table::{Identity, Table};
 use super::touched::Touched;
 use super::{EngineError, Outlet, Progress, SIGN, SplitLimits};
 use crate::record::OutputBatch;
@@ -31,6 +31,7 @@ pub(super) fn transform(
     let sources = Arc::clone(&t.sources);
     touched.collect(&t.name, &sources, tables, net, state, outlet)?;
     let table = &tables[t.root()];
+    let keyed = matches!(table.identity, Identity::Key { .. });
     let before = Rows::new(state, tables, &sources, View::Before);
     let after = Rows::new(state, tables, &sources, View::After);
     let (mut old, mut new) = (Vec::new(), Vec::new());
@@ -40,10 +41,17 @@ pub(super) fn transform(
         if n % SIGN == 0 {
             outlet.progress(Progress::Roots { transform: &t.name, done: n, of })?;
         }
-        let had = before.root(identity, &mut old)?;
-        let has = after.root(identity, &mut new)?;
-        let old = Sighting { image: (had > 0).then_some(&old[..]), rows: Some(&before) };
-        let new = Sighting { image: (has > 0).then_some(&new[..]), rows: Some(&after) };
+        let (old, new, has) = match net.table(t.root()).and_then(|n| n.row(identity)) {
+            // What has changed itself is at hand.
+            Some(row) if keyed => (row.before.as_deref(), row.after.as_deref(), u64::from(row.after.is_some())),
+            _ => {
+                let had = before.root(identity, &mut old)?;
+                let has = after.root(identity, &mut new)?;
+                ((had > 0).then_some(&old[..]), (has > 0).then_some(&new[..]), has)
+            }
+        };
+        let old = Sighting { image: old, rows: Some(&before) };
+        let new = Sighting { image: new, rows: Some(&after) };
         diff::root(t, table, old, new, has, s, limits, out, outlet)?;
         if t.keyed_by_root {
             // No other root has this key: nothing has to wait.

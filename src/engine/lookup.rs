@@ -62,8 +62,14 @@ impl<'s> Rows<'s> {
         }
     }
 
-    /// Calls with every identity that a link key leads to.
-    pub(super) fn identities(&self, access: &Access, key: &[u8], f: &mut EachIdentity<'_>) -> Result<(), EngineError> {
+    /// Calls with every identity of rows of the table that a link key leads to.
+    pub(super) fn identities(
+        &self,
+        table: usize,
+        access: &Access,
+        key: &[u8],
+        f: &mut EachIdentity<'_>,
+    ) -> Result<(), EngineError> {
         match access {
             Access::Identity(places) => {
                 let mut identity = self.buffer();
@@ -72,6 +78,7 @@ impl<'s> Rows<'s> {
                 self.give_back(identity);
                 done.map(drop)
             }
+            Access::Leading(places) => self.leading(table, places, key, &mut |identity, _| f(identity)),
             Access::Index(space) => with_prefix(key, |prefix| {
                 let mut failed = None;
                 self.state.scan_prefix(self.view, *space, prefix, &mut |entry, _| {
@@ -85,6 +92,29 @@ impl<'s> Rows<'s> {
         }
     }
 
+    /// Calls with the identity of each row of the table that begins with a link key's values, and what is stored of it.
+    fn leading(
+        &self,
+        table: usize,
+        places: &[usize],
+        key: &[u8],
+        f: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, EngineError>,
+    ) -> Result<(), EngineError> {
+        let Some(space) = self.tables[table].identity.space() else { return Ok(()) };
+        let mut prefix = self.buffer();
+        Access::identity(places, key, &mut prefix);
+        let mut failed = None;
+        let done = self.state.scan_prefix(self.view, space, &prefix, &mut |identity, stored| {
+            f(identity, stored).unwrap_or_else(|e| {
+                failed = Some(e);
+                ControlFlow::Break(())
+            })
+        });
+        self.give_back(prefix);
+        done?;
+        failed.map_or(Ok(()), Err)
+    }
+
     /// Calls with the row of a source that has this identity, as often as it is there.
     pub(super) fn row(
         &self,
@@ -96,12 +126,7 @@ impl<'s> Rows<'s> {
         let mut stored = self.buffer();
         let mut flow = ControlFlow::Continue(());
         if self.stored(table, identity, &mut stored)? {
-            let (count, image) = table.image_of(&stored)?;
-            for _ in 0..count {
-                if flow.is_continue() {
-                    flow = with_row(table, &source.slots, image, &mut *f)?;
-                }
-            }
+            flow = as_often(table, source, &stored, f)?;
         }
         self.give_back(stored);
         Ok(flow)
@@ -111,19 +136,25 @@ impl<'s> Rows<'s> {
         let mut raised = None;
         let long = is_long(key);
         let mut own = Vec::new();
-        self.identities(&link.own, key, &mut |identity| {
-            self.row(source, identity, &mut |row| {
-                // A digest may stand for two keys.
-                if long && !(link.link.key_of_own(row, &mut own) && own == key) {
-                    return ControlFlow::Continue(());
-                }
-                each(row).unwrap_or_else(|e| {
-                    raised = Some(e);
-                    ControlFlow::Break(())
-                })
+        let mut take = |row: Row<'_>| {
+            // A digest may stand for two keys.
+            if long && !(link.link.key_of_own(row, &mut own) && own == key) {
+                return ControlFlow::Continue(());
+            }
+            each(row).unwrap_or_else(|e| {
+                raised = Some(e);
+                ControlFlow::Break(())
             })
-        })
-        .map_err(Stopped::State)?;
+        };
+        let done = match &link.own {
+            Access::Leading(places) => {
+                let table = &self.tables[source.table];
+                let take = &mut |_: &[u8], stored: &[u8]| as_often(table, source, stored, &mut take);
+                self.leading(source.table, places, key, take)
+            }
+            access => self.identities(source.table, access, key, &mut |identity| self.row(source, identity, &mut take)),
+        };
+        done.map_err(Stopped::State)?;
         raised.map_or(Ok(()), |e| Err(Stopped::Eval(e)))
     }
 
@@ -134,6 +165,22 @@ impl<'s> Rows<'s> {
     fn give_back(&self, buffer: Vec<u8>) {
         self.buffers.borrow_mut().push(buffer);
     }
+}
+
+/// Calls with a stored row as often as it is there.
+fn as_often(
+    table: &Table,
+    source: &SourceUse,
+    stored: &[u8],
+    f: &mut dyn FnMut(Row<'_>) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>, EngineError> {
+    let (count, image) = table.image_of(stored)?;
+    for _ in 0..count {
+        if with_row(table, &source.slots, image, &mut *f)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
 }
 
 enum Stopped {

@@ -50,6 +50,13 @@ pub(super) struct NetRow {
 /// A row's key and image, and how often it is there.
 type Stored = (Box<[u8]>, Box<[u8]>, u64);
 
+impl TableNet {
+    /// What happened to the row under this key.
+    pub fn row(&self, key: &[u8]) -> Option<&NetRow> {
+        self.index.get(key).map(|&i| &self.rows[i])
+    }
+}
+
 impl Net {
     pub fn clear(&mut self) {
         for t in self.touched.drain(..) {

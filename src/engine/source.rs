@@ -44,6 +44,8 @@ pub enum Access {
     Index(SpaceId),
     /// The link's columns are the identity: for each of its columns, which one of the link's.
     Identity(Vec<usize>),
+    /// They are the first columns of the identity, likewise: rows stand together in the space that holds them.
+    Leading(Vec<usize>),
 }
 
 /// One direction of a link: columns of a source of the plan.
@@ -85,12 +87,13 @@ fn parent(link: &Link) -> Side {
     Side { source: usize::from(link.parent), columns }
 }
 
-/// For each column of the identity, which of these columns it is, if they are the same columns and their text is what
-/// identities are made of.
+/// For each column of the identity, or of as many of its first ones, which of these columns it is; if they are the same
+/// columns and their text is what identities are made of. Rows are found without an index then.
 pub fn by_identity(columns: &IndexColumns, identity: &[usize]) -> Option<Vec<usize>> {
     use crate::transform::KeyForm;
-    let plain = columns.len() == identity.len() && columns.iter().all(|(_, form)| *form == KeyForm::Text);
-    plain.then(|| identity.iter().map(|i| columns.iter().position(|(c, _)| c == i)).collect())?
+    let leading = identity.get(..columns.len())?;
+    let plain = columns.iter().all(|(_, form)| *form == KeyForm::Text);
+    plain.then(|| leading.iter().map(|i| columns.iter().position(|(c, _)| c == i)).collect())?
 }
 
 impl SourceUse {
@@ -112,7 +115,7 @@ impl SourceUse {
             if let Identity::Key { columns: identity, .. } = &table.identity
                 && let Some(places) = by_identity(&columns, identity)
             {
-                return Access::Identity(places);
+                return if places.len() == identity.len() { Access::Identity(places) } else { Access::Leading(places) };
             }
             let index = table.indexes.iter().find(|i| i.columns == columns);
             Access::Index(index.expect("a table has every index that plans ask for").space)
@@ -133,7 +136,8 @@ impl SourceUse {
 }
 
 impl Access {
-    /// The identity key that a link key stands for.
+    /// The identity key that a link key stands for, or the beginning of those that it leads to: each value in them tells
+    /// its own end, so none of another link key begins with it.
     pub(super) fn identity(places: &[usize], key: &[u8], out: &mut Vec<u8>) {
         out.clear();
         // A link key is a list of values with their lengths before them; links have few columns.

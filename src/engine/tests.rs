@@ -15,6 +15,7 @@ use crate::transform::function::Context;
 use crate::transform::{Block, Expr, ExprKind, Output, Plan, Shape, Source, UsedColumn};
 
 mod joins;
+mod leading;
 mod model;
 mod plans;
 mod random;

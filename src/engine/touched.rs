@@ -97,7 +97,7 @@ impl Touched {
             let mut own = Vec::new();
             for key in keys.iter() {
                 let (above, roots, followed) = (&mut self.up[parent], &mut self.roots, &mut self.followed);
-                rows.identities(access, key, &mut |identity| {
+                rows.identities(sources[parent].table, access, key, &mut |identity| {
                     *followed += 1;
                     if *followed % SIGN == 0 {
                         outlet.progress(Progress::Walk { transform, found: roots.len() as u64 })?;

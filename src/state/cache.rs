@@ -5,11 +5,10 @@
 
 use std::collections::HashMap;
 
-use xxhash_rust::xxh3::Xxh3DefaultBuilder;
-
+use super::hash::Build;
 use super::{ReadCounts, SpaceId};
 
-type Generation = HashMap<SpaceId, HashMap<Box<[u8]>, Option<Box<[u8]>>, Xxh3DefaultBuilder>>;
+type Generation = HashMap<SpaceId, HashMap<Box<[u8]>, Option<Box<[u8]>>, Build>, Build>;
 
 pub(super) struct RowCache {
     young: Generation,
@@ -23,7 +22,13 @@ const ENTRY_OVERHEAD: usize = 64;
 
 impl RowCache {
     pub fn new(limit: usize) -> RowCache {
-        RowCache { young: HashMap::new(), old: HashMap::new(), young_bytes: 0, limit, counts: ReadCounts::default() }
+        RowCache {
+            young: HashMap::default(),
+            old: HashMap::default(),
+            young_bytes: 0,
+            limit,
+            counts: ReadCounts::default(),
+        }
     }
 
     /// Whether the key is known; if so it is in the younger generation now.

@@ -11,6 +11,7 @@ use std::sync::{Arc, RwLock};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use super::SpaceId;
+use super::hash::Build;
 
 #[derive(Debug, thiserror::Error)]
 pub enum DiskError {
@@ -40,7 +41,7 @@ impl From<fjall::Error> for DiskError {
 pub(super) struct Disk {
     db: Database,
     meta: Keyspace,
-    spaces: Arc<RwLock<HashMap<SpaceId, Keyspace>>>,
+    spaces: Arc<RwLock<HashMap<SpaceId, Keyspace, Build>>>,
 }
 
 /// The store has no empty key, and a topic may. No key of ours is a single zero: a row's begins with a length, a
@@ -56,16 +57,21 @@ fn stored(key: &[u8]) -> Result<&[u8], DiskError> {
     }
 }
 
-const LONGEST_KEY: usize = u16::MAX as usize;
+pub(super) const LONGEST_KEY: usize = u16::MAX as usize;
 
 /// A memtable per keyspace: small, because many tables share the memory; batches are sorted, so small ones do.
 const MEMTABLE_BYTES: u64 = 8 << 20;
+
+/// A keyspace that hardly changes, as `meta`, holds on to every journal since it was last written out; past this size it
+/// is written out early. The journal is what the disk has beyond the rows, and what a start after a crash reads again.
+const JOURNAL_BYTES: u64 = 128 << 20;
 
 impl Disk {
     pub fn open(dir: &Path, cache_bytes: usize) -> Result<Disk, DiskError> {
         let text = dir.display().to_string();
         std::fs::create_dir_all(dir).map_err(|source| DiskError::Open { dir: text.clone(), source })?;
-        let db = Database::builder(dir.join("rows")).cache_size(cache_bytes as u64).worker_threads(1).open();
+        let builder = Database::builder(dir.join("rows")).cache_size(cache_bytes as u64).worker_threads(1);
+        let db = builder.max_journaling_size(JOURNAL_BYTES).open();
         let db = db.map_err(|e| match e {
             fjall::Error::Locked => DiskError::Locked { dir: text.clone() },
             fjall::Error::Io(source) => DiskError::Open { dir: text.clone(), source },
@@ -79,7 +85,10 @@ impl Disk {
         if let Some(k) = self.spaces.read().expect("no panic while held").get(&id) {
             return Ok(k.clone());
         }
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
+        // Who asks for a row has nearly always seen it, or a row that refers to it: filters in the last level, which holds
+        // nine tenths of the keys, would take memory and answer yes.
+        let options =
+            || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES).expect_point_read_hits(true);
         let k = self.db.keyspace(&format!("s{}", id.0), options)?;
         self.spaces.write().expect("no panic while held").insert(id, k.clone());
         Ok(k)

@@ -16,10 +16,12 @@
 pub mod bag;
 mod cache;
 mod disk;
+mod hash;
 pub mod image;
 mod layer;
 mod load;
 pub mod meta;
+mod scans;
 mod view;
 
 use std::cell::RefCell;
@@ -36,6 +38,7 @@ pub use disk::DiskError;
 use layer::Layer;
 pub use load::Load;
 pub use meta::{Meta, TableState, TableStatus};
+use scans::Scans;
 pub use view::{EachEntry, View};
 
 /// The state on disk covers everything up to here. Built only in this room.
@@ -85,6 +88,7 @@ pub struct State {
     applied: EndLsn,
     frozen: Option<Frozen>,
     cache: RefCell<RowCache>,
+    scans: RefCell<Scans>,
     writer: Writer,
     temporary: bool,
 }
@@ -117,6 +121,7 @@ impl State {
             applied,
             frozen: None,
             cache: RefCell::new(RowCache::new(limits.cache_bytes)),
+            scans: RefCell::default(),
             writer,
             temporary: false,
         })
@@ -142,6 +147,7 @@ impl State {
             }
         }
         batch.commit()?;
+        self.scans.get_mut().clear();
         self.remember(layer);
         Ok(())
     }
@@ -266,17 +272,24 @@ impl State {
     fn written(&mut self, done: Result<EndLsn, DiskError>) -> Result<Durable, StateError> {
         let lsn = done?;
         self.meta.set_durable(lsn);
+        self.scans.get_mut().clear();
         if let Some(f) = self.frozen.take() {
             debug_assert_eq!(f.lsn, lsn);
             if let Ok(layer) = Arc::try_unwrap(f.layer) {
                 self.remember(layer);
             } else {
                 // Somebody still reads the layer: nothing depends on the cache having it, but it must not be stale.
-                self.cache.get_mut().clear();
+                self.forget_read();
             }
         }
         crate::failpoints::hit("state_durable");
         Ok(Durable(lsn))
+    }
+
+    /// The disk changes past the layers.
+    fn forget_read(&mut self) {
+        self.cache.get_mut().clear();
+        self.scans.get_mut().clear();
     }
 
     /// What is on disk now is likely to be read soon.
@@ -291,19 +304,20 @@ impl State {
 
     /// Writes rows past the layers: a load. Not synced; `update_meta` afterwards makes the whole of it count.
     pub fn load(&mut self) -> Load<'_> {
-        self.cache.get_mut().clear();
+        self.forget_read();
         Load::new(&self.disk)
     }
 
     /// Empties a space that no layer holds anything of: before a load, or when its owner is gone.
     pub fn clear(&mut self, space: SpaceId) -> Result<(), StateError> {
         debug_assert!(!self.pending.has_space(space));
-        self.cache.get_mut().clear();
+        self.forget_read();
         Ok(self.disk.drop_space(space)?)
     }
 
     /// Removes keys of a space directly on disk; only for spaces that never pass the layers.
     pub fn remove_direct<'k>(&self, space: SpaceId, keys: impl Iterator<Item = &'k [u8]>) -> Result<(), StateError> {
+        self.scans.borrow_mut().clear();
         let mut batch = self.disk.batch();
         for key in keys {
             batch.remove(space, key)?;
@@ -328,7 +342,7 @@ impl State {
         self.frozen = None;
         self.drop_staged();
         self.pending = Layer::default();
-        self.cache.get_mut().clear();
+        self.forget_read();
         self.applied = self.durable();
     }
 

@@ -10,7 +10,9 @@
 use std::iter::Peekable;
 use std::ops::{Bound, ControlFlow};
 
+use super::disk::{DiskError, LONGEST_KEY};
 use super::layer::Range;
+use super::scans::Scan;
 use super::{SpaceId, State, StateError};
 
 /// Without the source transaction that is being applied, or with it.
@@ -51,7 +53,9 @@ impl State {
         from: &[u8],
         mut f: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
     ) -> Result<(), StateError> {
-        self.merge(View::Before, space, (Bound::Included(from), Bound::Unbounded), &mut f)
+        let bounds = (Bound::Included(from), Bound::Unbounded);
+        let mut read = Read::begin(self.disk.range(space, bounds)?, None)?;
+        self.merge(View::Before, space, bounds, &mut read, &mut f)
     }
 
     /// All keys of a space that begin with `prefix`, in key order.
@@ -62,9 +66,25 @@ impl State {
         prefix: &[u8],
         f: &mut EachEntry<'_>,
     ) -> Result<(), StateError> {
+        // No key is longer, and the disk does not even take the question.
+        if prefix.len() > LONGEST_KEY {
+            return Ok(());
+        }
         let end = successor(prefix);
         let end = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        self.merge(view, space, (Bound::Included(prefix), end), f)
+        let bounds = (Bound::Included(prefix), end);
+        // Not in the condition: look-ups nest, and those keep scans.
+        let kept = self.scans.borrow().get(space, prefix);
+        if let Some(scan) = kept {
+            return self.merge(view, space, bounds, &mut Kept { scan: &scan, at: 0 }, f);
+        }
+        let iter = self.disk.range(space, bounds)?;
+        let mut read = Read::begin(iter, Some(Scan::default()))?;
+        self.merge(view, space, bounds, &mut read, f)?;
+        if let (None, Some(scan)) = (&read.next, read.seen) {
+            self.scans.borrow_mut().keep(space, prefix, scan);
+        }
+        Ok(())
     }
 
     fn merge(
@@ -72,33 +92,32 @@ impl State {
         view: View,
         space: SpaceId,
         bounds: (Bound<&[u8]>, Bound<&[u8]>),
+        disk: &mut impl OnDisk,
         f: &mut EachEntry<'_>,
     ) -> Result<(), StateError> {
         let staged = (view == View::After).then_some(&self.staged);
         let frozen = self.frozen.as_ref().map(|f| f.layer.as_ref());
         // The newest first.
         let mut layers = [staged, Some(&self.pending), frozen].map(|l| l.map(|l| l.range(space, bounds).peekable()));
-        let mut disk = self.disk.range(space, bounds)?;
-        let mut on_disk = disk.next().transpose()?;
         loop {
             let newest = least(&mut layers);
-            let (key, value) = match (newest, &on_disk) {
+            let (key, value) = match (newest, disk.entry()) {
                 (None, None) => return Ok(()),
                 (Some(newest), None) => newest,
-                (Some(newest), Some((key, _))) if *newest.0 <= **key => newest,
+                (Some(newest), Some((key, _))) if newest.0 <= key => newest,
                 (_, Some((key, value))) => {
                     if f(key, value).is_break() {
                         return Ok(());
                     }
-                    on_disk = disk.next().transpose()?;
+                    disk.advance()?;
                     continue;
                 }
             };
             for layer in layers.iter_mut().flatten() {
                 layer.next_if(|(k, _)| *k == key);
             }
-            if on_disk.as_ref().is_some_and(|(k, _)| **k == *key) {
-                on_disk = disk.next().transpose()?;
+            if disk.entry().is_some_and(|(k, _)| k == key) {
+                disk.advance()?;
             }
             if let Some(value) = value
                 && f(key, value).is_break()
@@ -106,6 +125,66 @@ impl State {
                 return Ok(());
             }
         }
+    }
+}
+
+/// What the disk has between two bounds, one entry after the other.
+trait OnDisk {
+    fn entry(&self) -> Option<(&[u8], &[u8])>;
+    fn advance(&mut self) -> Result<(), StateError>;
+}
+
+struct Kept<'s> {
+    scan: &'s Scan,
+    at: usize,
+}
+
+impl OnDisk for Kept<'_> {
+    fn entry(&self) -> Option<(&[u8], &[u8])> {
+        self.scan.entry(self.at)
+    }
+
+    fn advance(&mut self) -> Result<(), StateError> {
+        self.at += 1;
+        Ok(())
+    }
+}
+
+struct Read<I, E> {
+    iter: I,
+    next: Option<E>,
+    /// What came so far, unless it is too much to be kept.
+    seen: Option<Scan>,
+}
+
+impl<I, K, V> Read<I, (K, V)>
+where
+    I: Iterator<Item = Result<(K, V), DiskError>>,
+{
+    fn begin(mut iter: I, seen: Option<Scan>) -> Result<Self, StateError> {
+        let next = iter.next().transpose()?;
+        Ok(Read { iter, next, seen })
+    }
+}
+
+impl<I, K, V> OnDisk for Read<I, (K, V)>
+where
+    I: Iterator<Item = Result<(K, V), DiskError>>,
+    K: AsRef<[u8]>,
+    V: AsRef<[u8]>,
+{
+    fn entry(&self) -> Option<(&[u8], &[u8])> {
+        self.next.as_ref().map(|(key, value)| (key.as_ref(), value.as_ref()))
+    }
+
+    fn advance(&mut self) -> Result<(), StateError> {
+        if let (Some(seen), Some((key, value))) = (&mut self.seen, &self.next)
+            && !seen.push(key.as_ref(), value.as_ref())
+        {
+            self.seen = None;
+        }
+        self.next = self.iter.next().transpose()?;
+        Ok(())
     }
 }
 

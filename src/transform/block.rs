@@ -10,6 +10,9 @@ use crate::row::Row;
 /// What is done with each combination of rows.
 pub type Each<'e> = dyn FnMut(&Scope<'_>) -> Result<ControlFlow<()>, EvalError> + 'e;
 
+/// Plans of up to this many sources need no allocation for a row.
+const STACK_SOURCES: usize = 12;
+
 /// As many NULLs as a table has columns at most.
 static NULLS: [Option<&[u8]>; 1664] = [None; 1664];
 
@@ -68,7 +71,17 @@ fn with<R>(
     scope: &Scope<'_>,
     f: impl FnOnce(&Scope<'_>) -> Result<R, EvalError>,
 ) -> Result<R, EvalError> {
+    let place = usize::from(step.source);
+    if place >= scope.rows.len() {
+        return Err(malformed("the scope has fewer rows than the plan"));
+    }
+    if scope.rows.len() <= STACK_SOURCES {
+        let mut rows: [Row<'_>; STACK_SOURCES] = [&[]; STACK_SOURCES];
+        rows[..scope.rows.len()].copy_from_slice(scope.rows);
+        rows[place] = row;
+        return f(&Scope { rows: &rows[..scope.rows.len()], ..*scope });
+    }
     let mut rows: Vec<Row<'_>> = scope.rows.to_vec();
-    *rows.get_mut(usize::from(step.source)).ok_or_else(|| malformed("the scope has fewer rows than the plan"))? = row;
+    rows[place] = row;
     f(&Scope { rows: &rows, ..*scope })
 }
