@@ -10,6 +10,7 @@ mod bridge;
 mod canon;
 mod compare;
 mod contract;
+mod event;
 mod expression;
 mod joins;
 mod kinds;
@@ -47,7 +48,7 @@ use bridge::{Bridge, Emitted, Message};
 use canon::{Canon, from_avro};
 use compare::{changes, compare, decode, decode_key, difference, next, note};
 use mend::reconcile;
-use oracle::{Answer, Query};
+use oracle::{Answer, Happened, Query};
 use project::project;
 use source::Source;
 use workload::{Done, Workload};
@@ -58,6 +59,8 @@ struct Counts {
     /// Those over several tables, and those with a typed list.
     joined: u32,
     lists: u32,
+    events: u32,
+    happened: u32,
     refused: u32,
     reasons: BTreeMap<String, u32>,
     transactions: u32,
@@ -139,6 +142,15 @@ struct Subject {
 struct Expected {
     done: Done,
     answers: Vec<Answer>,
+    /// What INSERTs must have become.
+    happened: Vec<Vec<Happened>>,
+}
+
+impl Expected {
+    fn of(done: Done, subjects: &[Subject], client: &mut Client) -> Expected {
+        let answers = subjects.iter().map(|s| s.query.ask(client)).collect();
+        Expected { done, answers, happened: event::happened(subjects, client) }
+    }
 }
 
 fn case(seed: u64, source: &mut Source, counts: &mut Counts, report: &mut String) -> Result<(), String> {
@@ -188,8 +200,7 @@ fn within(
             let done = if filled && round + n == 0 { workload.fill() } else { workload.transaction() };
             let Some(done) = done else { continue };
             counts.transactions += 1;
-            let answers = subjects.iter().map(|s| s.query.ask(&mut source.client)).collect();
-            expected.push(Expected { done, answers });
+            expected.push(Expected::of(done, &subjects, &mut source.client));
         }
         let messages = source.changes(&schema.name);
         if rng.u32(..3) == 0 && !history.is_empty() {
@@ -199,8 +210,10 @@ fn within(
             bridge = Bridge::new(&project, &prints, &source.context, limits);
             bridge.live = live;
             for m in history.iter().flatten() {
-                if let Some((_, Err(e))) = bridge.push(m, Mode::Replay) {
-                    return Err(format!("replay: {}", chain(&e)));
+                match bridge.push(m, Mode::Replay) {
+                    Some((_, Err(e))) => return Err(format!("replay: {}", chain(&e))),
+                    Some((_, Ok(records))) if !records.is_empty() => return Err(format!("a replay emits {records:?}")),
+                    _ => {}
                 }
             }
             for (i, s) in subjects.iter().enumerate() {

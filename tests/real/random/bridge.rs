@@ -38,6 +38,8 @@ pub struct Emitted {
     pub seq: u64,
     pub lsn: u64,
     pub part: Option<(u32, bool)>,
+    /// `pgspine-event-id`
+    pub id: Option<String>,
 }
 
 /// A message of pgoutput as the server's function gave it.
@@ -62,6 +64,10 @@ fn take(out: &mut OutputBatch, records: &mut Vec<Emitted>) {
             seq: r.seq,
             lsn: r.lsn.0,
             part: r.part,
+            id: r
+                .event_id
+                .as_ref()
+                .map(|id| String::from_utf8_lossy(&out.arena[id.start as usize..id.end as usize]).into_owned()),
         });
     }
     out.records.clear();
@@ -127,7 +133,8 @@ impl Bridge {
         }
         let spill = AssembleOptions { spill_above: 1 << 16, spill_directory: dir.path().to_owned() };
         let live = vec![Topic::new(); transforms.len()];
-        let engine = Engine::new(tables, transforms, limits);
+        let mut engine = Engine::new(tables, transforms, limits);
+        engine.events = project.events(prints);
         Bridge { engine, state, assembler: Assembler::new(spill), _dir: dir, live }
     }
 
