@@ -10,6 +10,7 @@ mod bridge;
 mod canon;
 mod compare;
 mod contract;
+mod coverage;
 mod event;
 mod expression;
 mod joins;
@@ -70,6 +71,8 @@ struct Counts {
     replays: u32,
     reconciles: u32,
     doubtful: u32,
+    /// What the generator really made.
+    coverage: coverage::Coverage,
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -121,7 +124,9 @@ fn topics_are_what_postgresql_answers() {
     let mut reasons: Vec<_> = std::mem::take(&mut counts.reasons).into_iter().collect();
     reasons.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
     reasons.truncate(12);
+    let shown = std::mem::take(&mut counts.coverage).to_string();
     eprintln!("{run} cases, {:?}: {counts:?}; refused {share:.1} %: {reasons:?}", begun.elapsed());
+    eprintln!("{shown}");
     drop(source.database);
     assert!(failures.is_empty(), "{} of {run} cases differ:\n{}", failures.len(), failures.join("\n"));
     assert!(share < 25.0, "the generator writes what is refused: {share:.1} %");
@@ -190,6 +195,7 @@ fn within(
         _ => SplitLimits { records: 1 << 20, bytes: 1 << 20 },
     };
     let mut bridge = Bridge::new(&project, &prints, &source.context, limits);
+    counts.coverage.schema(schema);
     source.advance();
     let mut history: Vec<Vec<Message>> = Vec::new();
     let filled = rng.u32(..4) > 0;
@@ -200,6 +206,7 @@ fn within(
             let done = if filled && round + n == 0 { workload.fill() } else { workload.transaction() };
             let Some(done) = done else { continue };
             counts.transactions += 1;
+            counts.coverage.shapes(&done.shapes);
             expected.push(Expected::of(done, &subjects, &mut source.client));
         }
         let messages = source.changes(&schema.name);
@@ -227,6 +234,7 @@ fn within(
                 }
             }
         }
+        counts.coverage.references(schema, &mut source.client);
         bridge.reconnected();
         let halted = compare(&mut bridge, &messages, expected, &mut subjects, counts, report)?;
         if halted {

@@ -48,6 +48,7 @@ pub(super) fn project(
         writeln!(report, "{contract}").expect("a string");
         std::fs::write(&at, text).expect("a file");
         std::fs::write(at.with_extension("avsc"), contract.to_string()).expect("a file");
+        counts.coverage.transform(&t, &plan);
         counts.events += u32::from(t.event);
         counts.joined += u32::from(plan.sources.len() > 1);
         counts.lists += u32::from(contract.to_string().contains("\"array\""));
