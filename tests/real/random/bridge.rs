@@ -27,9 +27,11 @@ pub struct Bridge {
     _dir: tempfile::TempDir,
     /// By transform, as it was before the transaction that is applied.
     pub live: Vec<Topic>,
+    /// The records of the last transaction, if it may go out in parts.
+    pub last: Vec<Emitted>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Emitted {
     /// Place in the list of topics: transforms first, then dead letters.
     pub topic: usize,
@@ -135,7 +137,7 @@ impl Bridge {
         let live = vec![Topic::new(); transforms.len()];
         let mut engine = Engine::new(tables, transforms, limits);
         engine.events = project.events(prints);
-        Bridge { engine, state, assembler: Assembler::new(spill), _dir: dir, live }
+        Bridge { engine, state, assembler: Assembler::new(spill), _dir: dir, live, last: Vec::new() }
     }
 
     /// The server describes its relations again.
