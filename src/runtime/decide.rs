@@ -237,23 +237,23 @@ pub fn decide(
 
     let known = |t: &Wanted| emitted.is_some_and(|p| p.topics.contains_key(&t.topic));
     let cursor = |t: &Wanted| emitted.and_then(|p| p.cursor.as_ref()?.reconcile.get(&t.topic));
+    // Without the rows as of the progress, what follows it cannot be evaluated.
+    let gone =
+        |t: &Wanted| t.tables.iter().copied().find(|&i| tables[i].stored && loaded[i].is_none_or(|lsn| lsn > at));
     // The stream itself is broken off, or cannot be evaluated from the progress on; or only some INSERTs were not in it.
-    let severed = |t: &Wanted| {
-        gap || source.slot == Slot::Temporary
-            || t.tables.iter().any(|&i| tables[i].stored && loaded[i].is_none_or(|lsn| lsn > at))
-    };
+    let severed = |t: &Wanted| gap || source.slot == Slot::Temporary || gone(t).is_some();
     let lost = |t: &Wanted, e: &Event| severed(t) || source.lost_inserts.contains(&tables[e.root].name);
     // What the stream of an event topic lacks, a person or its header has to answer for.
     for t in transforms.iter().filter(|t| known(t)) {
         let Some(e) = &t.event else { continue };
         let word = format!("gap:{at}");
         if !gap && e.on_gap == OnGap::Halt && lost(t, e) && !approvals.words.contains(&word) {
-            let what = match source.slot {
-                Slot::Temporary => "a temporary slot ends with its connection".to_owned(),
-                _ => format!("{} changed without a sign, or its rows are gone from the state", tables[e.root].name),
+            let what = match (&source.slot, gone(t)) {
+                (Slot::Temporary, _) => "a temporary slot ends with its connection".to_owned(),
+                (_, Some(i)) => format!("the rows of {}, which they look up, have to be loaded anew", tables[i].name),
+                _ => format!("{} changed without a sign", tables[e.root].name),
             };
-            let what =
-                format!("{what}; events of {} between may be lost, and on_gap = \"halt\" asks a person", t.topic);
+            let what = format!("{what}; events of {} may be lost, and on_gap = \"halt\" asks a person", t.topic);
             return Err(Refusal::Gap { what, progress: at, word });
         }
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::crash::Shop;
 
-fn kills() -> usize {
+pub fn kills() -> usize {
     std::env::var("PGSPINE_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(8)
 }
 

@@ -1,12 +1,15 @@
 //! Transforms over several tables, from the first load through kills and restarts: the topics are PostgreSQL's answers.
 //!
 //! Three tables: orders and customers by their keys, lines without any key (REPLICA IDENTITY FULL), so that they are stored
-//! as a bag. Every transform reads at least two of them.
+//! as a bag. Every transform reads at least two of them. Beside the entities each INSERT of an order is an event, which
+//! looks up its customer, its lines and the customer's orders.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use crate::crash::is_killed;
-use crate::oracle::{Oracle, View};
+use crate::crash_kills::kills;
+use crate::oracle::{Compared, Oracle, Row, Schemas, View, lsn};
 use crate::support::*;
 
 struct Scene {
@@ -16,6 +19,9 @@ struct Scene {
     random: fastrand::Rng,
     _database: Database,
     next: i64,
+    placed: String,
+    /// Per commit where it lies in the WAL, and the events that it is.
+    events: Vec<(u64, u64, Vec<Row>)>,
 }
 
 const DOCUMENT: &str = "SELECT o.id, o.state, c.name AS customer, b.name AS boss,
@@ -41,6 +47,27 @@ const CODE: &str = "SELECT o.code, c.name AS customer FROM ord o JOIN customer c
 const CODE_AVSC: &str = r#"{"type": "record", "name": "Code", "namespace": "test", "fields": [
     {"name": "code", "type": "string"}, {"name": "customer", "type": ["null", "string"], "default": null}]}"#;
 
+/// An order as it was inserted; `root` is where it is found.
+fn placed(root: &str) -> String {
+    format!(
+        "SELECT o.id AS order_id, o.state, c.name AS customer, o.code AS event_id,
+            (SELECT sum(l.qty) FROM line l WHERE l.order_id = o.id) AS pieces,
+            (SELECT count(*) FROM ord x WHERE x.customer_id = o.customer_id) AS orders
+        FROM {root} o LEFT JOIN customer c ON c.id = o.customer_id
+        WHERE o.state <> 'draft'"
+    )
+}
+
+fn place(project: &Project, topic: &str, on_gap: &str) {
+    let header = format!("kind = \"event\"\nkey = [\"order_id\"]\nevent_id = \"event_id\"\non_gap = \"{on_gap}\"");
+    let text = format!("/* pgspine\ntopic = \"{topic}\"\n{header}\n*/\n{}", placed("ord"));
+    project.transform("placed", &text, PLACED_AVSC);
+}
+
+const PLACED_AVSC: &str = r#"{"type": "record", "name": "Placed", "namespace": "test", "fields": [
+    {"name": "order_id", "type": "long"}, {"name": "state", "type": "string"}, {"name": "customer", "type": ["null", "string"], "default": null},
+    {"name": "pieces", "type": ["null", "long"], "default": null}, {"name": "orders", "type": "long"}]}"#;
+
 impl Scene {
     fn new(name: &str, orders: i64, more: &str) -> Scene {
         Scene::with(
@@ -60,7 +87,10 @@ impl Scene {
              ALTER TABLE line REPLICA IDENTITY FULL;
              INSERT INTO customer SELECT i, 'customer ' || i, i - 1, 0 FROM generate_series(1, 20) i;
              INSERT INTO ord SELECT i, 'code' || i, 1 + i % 2, 'paid', 0 FROM generate_series(1, {orders}) i;
-             INSERT INTO line SELECT i % 100, 'sku' || i % 3, i % 4, 0 FROM generate_series(1, 300) i"
+             INSERT INTO line SELECT i % 100, 'sku' || i % 3, i % 4, 0 FROM generate_series(1, 300) i;
+             CREATE UNLOGGED TABLE inserted (LIKE ord, number bigint GENERATED ALWAYS AS IDENTITY);
+             CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO inserted VALUES (NEW.*); RETURN NULL; END $$;
+             CREATE TRIGGER keep AFTER INSERT ON ord FOR EACH ROW EXECUTE FUNCTION keep()"
         );
         database.client().batch_execute(&sql).expect("tables");
         let project = Project::new(name, &database, more);
@@ -75,11 +105,13 @@ impl Scene {
             project.transform(file, &(header + select), avsc);
             views.push(View { topic, select: select.into(), key: vec![key.into()] });
         }
+        let topic = unique("placed");
+        place(&project, &topic, "halt");
         let seed = std::env::var("PGSPINE_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
         eprintln!("{name}: PGSPINE_SEED={seed}");
         let oracle = Oracle::new(&database, views);
         let random = fastrand::Rng::with_seed(seed);
-        Scene { oracle, project, random, _database: database, next: orders + 1 }
+        Scene { oracle, project, random, _database: database, next: orders + 1, placed: topic, events: Vec::new() }
     }
 
     fn topics(&self) -> Vec<Vec<Record>> {
@@ -92,10 +124,57 @@ impl Scene {
         assert_eq!(code, 0, "{}", process.log());
     }
 
+    fn commit(&mut self, sql: &str) {
+        let before = self.oracle.lsn();
+        self.oracle.commit(sql);
+        let select = format!("{} ORDER BY o.number; DELETE FROM inserted", placed("inserted"));
+        let messages = self.oracle.client().simple_query(&select).expect("PostgreSQL answers");
+        let rows = messages.iter().filter_map(|m| match m {
+            postgres::SimpleQueryMessage::Row(row) => {
+                let texts = row.columns().iter().enumerate();
+                Some(texts.map(|(i, c)| (c.name().to_owned(), row.get(i).map(str::to_owned))).collect())
+            }
+            _ => None,
+        });
+        self.events.push((before, self.oracle.lsn(), rows.collect()));
+    }
+
+    /// Entities and events.
+    fn verify(&self) -> Compared {
+        let mut schemas = Schemas::default();
+        let mut by_lsn: BTreeMap<u64, BTreeMap<u64, Row>> = BTreeMap::new();
+        for r in read_topic(&self.placed) {
+            let mut row = schemas.row(r.value.as_deref().expect("an event is no tombstone"));
+            assert_eq!(row["order_id"].as_deref(), Some(&schemas.key(r.key.as_deref().expect("a key"))[0][..]));
+            assert_eq!(r.headers["pgspine-origin"], "stream");
+            row.insert("event_id".into(), r.headers.get("pgspine-event-id").cloned());
+            let seq = r.headers["pgspine-seq"].parse().expect("a number");
+            let twice = by_lsn.entry(lsn(&r.headers["pgspine-lsn"])).or_default().insert(seq, row);
+            assert!(twice.is_none(), "number {seq} twice: {twice:?}");
+        }
+        for (before, after, wanted) in &self.events {
+            let here: Vec<u64> = by_lsn.keys().copied().filter(|l| l > before && l <= after).collect();
+            assert!(here.len() < 2, "{here:x?}");
+            let got: Vec<Row> = here.iter().filter_map(|l| by_lsn.remove(l)).flat_map(BTreeMap::into_values).collect();
+            assert_eq!(got, *wanted, "after {before:x}");
+        }
+        assert!(by_lsn.is_empty(), "events of no commit: {by_lsn:?}");
+        self.oracle.verify()
+    }
+
+    /// How many records each position has, over all topics.
+    fn told(&self) -> BTreeMap<u64, usize> {
+        let mut told = BTreeMap::new();
+        for r in self.topics().iter().chain([&read_topic(&self.placed)]).flatten() {
+            *told.entry(lsn(&r.headers["pgspine-lsn"])).or_default() += 1;
+        }
+        told
+    }
+
     fn work(&mut self, transactions: usize) {
         for _ in 0..transactions {
             let statements: Vec<String> = (0..self.random.usize(1..=4)).map(|_| self.statement()).collect();
-            self.oracle.commit(&statements.join("; "));
+            self.commit(&statements.join("; "));
         }
     }
 
@@ -103,7 +182,7 @@ impl Scene {
         let r = &mut self.random;
         let (order, customer, sku) = (r.i64(1..self.next), r.i64(1..25), r.u8(0..4));
         let state = ["draft", "paid", "sent"][r.usize(0..3)];
-        match r.u8(0..17) {
+        match r.u8(0..21) {
             0 | 1 => {
                 self.next += 1;
                 let id = self.next - 1;
@@ -133,6 +212,27 @@ impl Scene {
             ),
             14 => format!("DELETE FROM line WHERE order_id = {order}"),
             15 => format!("UPDATE line SET qty = qty + 1 WHERE order_id % 7 = {sku}"),
+            16 => {
+                self.next += 1;
+                let id = self.next - 1;
+                format!(
+                    "INSERT INTO ord VALUES ({id}, 'code{id}', {customer}, 'paid', 0); DELETE FROM ord WHERE id = {id}"
+                )
+            }
+            17 => {
+                self.next += 2;
+                let id = self.next - 2;
+                format!(
+                    "INSERT INTO ord SELECT i, 'code' || i, {customer}, 'sent', 0 FROM generate_series({id}, {id} + 1) i; \
+                     UPDATE ord SET state = '{state}', customer_id = NULL WHERE id = {id}; UPDATE customer SET name = 'new' WHERE id = {customer}"
+                )
+            }
+            18 => format!(
+                "INSERT INTO ord VALUES ({order}, 'code{order}', {customer}, 'paid', 0) ON CONFLICT (id) DO UPDATE SET hidden = 7"
+            ),
+            19 => format!(
+                "SAVEPOINT s; INSERT INTO ord VALUES (-1, 'none', {customer}, 'paid', 0); ROLLBACK TO s; INSERT INTO line VALUES ({order}, 'x', 1, 0)"
+            ),
             _ => format!(
                 "SAVEPOINT s; DELETE FROM customer; ROLLBACK TO s; UPDATE customer SET id = id + 100 WHERE id = {customer} AND NOT EXISTS (SELECT 1 FROM customer WHERE id = {customer} + 100)"
             ),
@@ -144,7 +244,7 @@ impl Drop for Scene {
     fn drop(&mut self) {
         let topics: Vec<String> = self.oracle.views.iter().map(|v| v.topic.clone()).collect();
         crate::reconcile_scene::delete_topics(
-            &[topics, vec![format!("pgspine.{}.progress", self.project.name)]].concat(),
+            &[topics, vec![self.placed.clone(), format!("pgspine.{}.progress", self.project.name)]].concat(),
         );
     }
 }
@@ -165,11 +265,56 @@ fn random_transactions_with_kills() {
         }
     }
     s.work(3);
-    s.oracle.commit("TRUNCATE line");
+    s.commit("TRUNCATE line");
     s.work(3);
-    s.oracle.commit("TRUNCATE customer, ord");
+    s.commit("TRUNCATE customer, ord");
     s.catch_up();
-    eprintln!("{:?}", s.oracle.verify());
+    eprintln!("{:?}", s.verify());
+}
+
+/// Killed again and again (`PGSPINE_KILLS`), and what each kill leaves is whole transactions, over all topics.
+#[test]
+fn killed_under_load() {
+    let mut s = Scene::new("joins_load_kills", 200, "");
+    s.catch_up();
+    let (mut left, mut streamed) = (Vec::new(), 0);
+    for n in 1..=kills() {
+        let mut process = s.project.spawn(&["run"], &[]);
+        let begun = Instant::now();
+        let more = Duration::from_millis(s.random.u64(0..1500));
+        let mut end = (s.random.u8(0..4) == 0).then(|| begun + more);
+        while end.is_none_or(|end| Instant::now() < end) {
+            assert!(process.ended().is_none() && begun.elapsed() < Duration::from_secs(60), "{}", process.log());
+            if end.is_none() && process.log().contains("took over") {
+                end = Some(Instant::now() + more);
+            }
+            s.work(1);
+        }
+        process.kill9();
+        streamed += usize::from(process.log().contains("took over"));
+        if n % 4 == 1 {
+            // The broker may still be ending what was committed last.
+            let mut told = s.told();
+            left.push(wait_for("what is left", Duration::from_secs(60), || {
+                let again = s.told();
+                (std::mem::replace(&mut told, again.clone()) == again).then_some(again)
+            }));
+        }
+        if n % 50 == 0 {
+            s.catch_up();
+            eprintln!("{n} kills: {:?}", s.verify());
+        }
+    }
+    s.catch_up();
+    let compared = s.verify();
+    let whole = s.told();
+    for left in left {
+        let last = left.keys().next_back().copied().unwrap_or_default();
+        assert_eq!(left, whole.range(..=last).map(|(l, n)| (*l, *n)).collect(), "up to {last:x}");
+    }
+    let events: usize = s.events.iter().map(|e| e.2.len()).sum();
+    eprintln!("{} kills, {streamed} after the take-over: {compared:?}, {events} events", kills());
+    assert!(compared.records > 0 && events > 0);
 }
 
 /// The rows are loaded anew from the source, and give what the stream gave.
@@ -181,11 +326,17 @@ fn a_lost_state_directory_is_rebuilt() {
     s.catch_up();
     let before: usize = s.topics().iter().map(Vec::len).sum();
     std::fs::remove_dir_all(s.project.dir().join("state")).expect("the state directory");
+    // What an INSERT meanwhile would have looked up is not known any more.
+    let out = s.project.output(&["run", "--until", "caught-up"]);
+    let log = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert_eq!(out.status.code(), Some(5), "{log}");
+    assert!(log.contains("which they look up, have to be loaded anew; events of"), "{log}");
+    place(&s.project, &s.placed, "skip");
     s.catch_up();
     assert_eq!(s.topics().iter().map(Vec::len).sum::<usize>(), before, "nothing differs");
     s.work(10);
     s.catch_up();
-    s.oracle.verify();
+    s.verify();
 }
 
 /// A look-up row on which thousands of roots hang goes out in parts; killed between two of them, nothing is written twice.
@@ -195,13 +346,13 @@ fn a_hot_look_up_row_is_split_and_killed() {
     s.catch_up();
     let mut process = s.project.spawn(&["run"], &[("PGSPINE_FAILPOINT", "after_commit:4")]);
     process.until_log("the take-over", Duration::from_secs(60), |log| log.contains("took over"));
-    s.oracle.commit("UPDATE customer SET name = 'hot' WHERE id = 1; DELETE FROM customer WHERE id = 2");
+    s.commit("UPDATE customer SET name = 'hot' WHERE id = 1; DELETE FROM customer WHERE id = 2");
     let killed = wait_for("the kill", Duration::from_secs(60), || process.ended());
     assert!(is_killed(killed), "{}", process.log());
     assert!(s.oracle.compare(&s.topics()).is_err(), "it is in Kafka only in part");
     s.work(2);
     s.catch_up();
-    eprintln!("{:?}", s.oracle.verify());
+    eprintln!("{:?}", s.verify());
 }
 
 /// Rows move between partitions, and one partition alone is emptied.
@@ -214,10 +365,10 @@ fn a_look_up_table_in_partitions() {
     let mut s = Scene::with("joins_partitions", 100, "", customer);
     s.catch_up();
     s.work(40);
-    s.oracle.commit("TRUNCATE customer_0; INSERT INTO customer VALUES (300, 'new', 1, 0), (301, 'new', 1, 0)");
+    s.commit("TRUNCATE customer_0; INSERT INTO customer VALUES (300, 'new', 1, 0), (301, 'new', 1, 0)");
     s.work(20);
     s.catch_up();
-    eprintln!("{:?}", s.oracle.verify());
+    eprintln!("{:?}", s.verify());
 }
 
 #[test]

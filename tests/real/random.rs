@@ -10,6 +10,8 @@ mod bridge;
 mod canon;
 mod compare;
 mod contract;
+mod coverage;
+mod event;
 mod expression;
 mod joins;
 mod kinds;
@@ -17,6 +19,7 @@ mod mend;
 mod oracle;
 mod process;
 mod project;
+mod replay;
 mod schema;
 mod source;
 mod transform;
@@ -47,7 +50,7 @@ use bridge::{Bridge, Emitted, Message};
 use canon::{Canon, from_avro};
 use compare::{changes, compare, decode, decode_key, difference, next, note};
 use mend::reconcile;
-use oracle::{Answer, Query};
+use oracle::{Answer, Happened, Query};
 use project::project;
 use source::Source;
 use workload::{Done, Workload};
@@ -58,6 +61,8 @@ struct Counts {
     /// Those over several tables, and those with a typed list.
     joined: u32,
     lists: u32,
+    events: u32,
+    happened: u32,
     refused: u32,
     reasons: BTreeMap<String, u32>,
     transactions: u32,
@@ -65,8 +70,12 @@ struct Counts {
     letters: u32,
     halts: u32,
     replays: u32,
+    /// Of these, the last transaction was in Kafka in part.
+    resumed: u32,
     reconciles: u32,
     doubtful: u32,
+    /// What the generator really made.
+    coverage: coverage::Coverage,
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -118,7 +127,9 @@ fn topics_are_what_postgresql_answers() {
     let mut reasons: Vec<_> = std::mem::take(&mut counts.reasons).into_iter().collect();
     reasons.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
     reasons.truncate(12);
+    let shown = std::mem::take(&mut counts.coverage).to_string();
     eprintln!("{run} cases, {:?}: {counts:?}; refused {share:.1} %: {reasons:?}", begun.elapsed());
+    eprintln!("{shown}");
     drop(source.database);
     assert!(failures.is_empty(), "{} of {run} cases differ:\n{}", failures.len(), failures.join("\n"));
     assert!(share < 25.0, "the generator writes what is refused: {share:.1} %");
@@ -139,6 +150,15 @@ struct Subject {
 struct Expected {
     done: Done,
     answers: Vec<Answer>,
+    /// What INSERTs must have become.
+    happened: Vec<Vec<Happened>>,
+}
+
+impl Expected {
+    fn of(done: Done, subjects: &[Subject], client: &mut Client) -> Expected {
+        let answers = subjects.iter().map(|s| s.query.ask(client)).collect();
+        Expected { done, answers, happened: event::happened(subjects, client) }
+    }
 }
 
 fn case(seed: u64, source: &mut Source, counts: &mut Counts, report: &mut String) -> Result<(), String> {
@@ -178,6 +198,7 @@ fn within(
         _ => SplitLimits { records: 1 << 20, bytes: 1 << 20 },
     };
     let mut bridge = Bridge::new(&project, &prints, &source.context, limits);
+    counts.coverage.schema(schema);
     source.advance();
     let mut history: Vec<Vec<Message>> = Vec::new();
     let filled = rng.u32(..4) > 0;
@@ -188,21 +209,18 @@ fn within(
             let done = if filled && round + n == 0 { workload.fill() } else { workload.transaction() };
             let Some(done) = done else { continue };
             counts.transactions += 1;
-            let answers = subjects.iter().map(|s| s.query.ask(&mut source.client)).collect();
-            expected.push(Expected { done, answers });
+            counts.coverage.shapes(&done.shapes);
+            expected.push(Expected::of(done, &subjects, &mut source.client));
         }
         let messages = source.changes(&schema.name);
         if rng.u32(..3) == 0 && !history.is_empty() {
             // The state is gone: everything comes again, and Kafka has it already.
             counts.replays += 1;
-            let live = std::mem::take(&mut bridge.live);
+            let (live, last) = (std::mem::take(&mut bridge.live), std::mem::take(&mut bridge.last));
             bridge = Bridge::new(&project, &prints, &source.context, limits);
             bridge.live = live;
-            for m in history.iter().flatten() {
-                if let Some((_, Err(e))) = bridge.push(m, Mode::Replay) {
-                    return Err(format!("replay: {}", chain(&e)));
-                }
-            }
+            counts.resumed += u32::from(!last.is_empty());
+            replay::again(rng, &mut bridge, &history, &last)?;
             for (i, s) in subjects.iter().enumerate() {
                 if bridge.held(i) != s.errors.len() && s.written.dead_letter {
                     return Err(format!(
@@ -214,6 +232,7 @@ fn within(
                 }
             }
         }
+        counts.coverage.references(schema, &mut source.client);
         bridge.reconnected();
         let halted = compare(&mut bridge, &messages, expected, &mut subjects, counts, report)?;
         if halted {

@@ -27,9 +27,11 @@ pub struct Bridge {
     _dir: tempfile::TempDir,
     /// By transform, as it was before the transaction that is applied.
     pub live: Vec<Topic>,
+    /// The records of the last transaction, if it may go out in parts.
+    pub last: Vec<Emitted>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Emitted {
     /// Place in the list of topics: transforms first, then dead letters.
     pub topic: usize,
@@ -38,6 +40,8 @@ pub struct Emitted {
     pub seq: u64,
     pub lsn: u64,
     pub part: Option<(u32, bool)>,
+    /// `pgspine-event-id`
+    pub id: Option<String>,
 }
 
 /// A message of pgoutput as the server's function gave it.
@@ -62,6 +66,10 @@ fn take(out: &mut OutputBatch, records: &mut Vec<Emitted>) {
             seq: r.seq,
             lsn: r.lsn.0,
             part: r.part,
+            id: r
+                .event_id
+                .as_ref()
+                .map(|id| String::from_utf8_lossy(&out.arena[id.start as usize..id.end as usize]).into_owned()),
         });
     }
     out.records.clear();
@@ -127,8 +135,9 @@ impl Bridge {
         }
         let spill = AssembleOptions { spill_above: 1 << 16, spill_directory: dir.path().to_owned() };
         let live = vec![Topic::new(); transforms.len()];
-        let engine = Engine::new(tables, transforms, limits);
-        Bridge { engine, state, assembler: Assembler::new(spill), _dir: dir, live }
+        let mut engine = Engine::new(tables, transforms, limits);
+        engine.events = project.events(prints);
+        Bridge { engine, state, assembler: Assembler::new(spill), _dir: dir, live, last: Vec::new() }
     }
 
     /// The server describes its relations again.

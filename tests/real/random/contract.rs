@@ -10,9 +10,9 @@ use super::transform::{Made, Transform};
 
 /// A contract for what the plan derived.
 pub fn contract(rng: &mut Rng, t: &Transform, plan: &Plan) -> Json {
-    let mut c = Contracts { rng, number: 0, key: &t.key };
+    let mut c = Contracts { rng, number: 0, key: &t.key, not_null: &t.not_null };
     let mut outputs: Vec<_> =
-        t.outputs.iter().map(|o| (o, plan.outputs.iter().find(|p| p.name == o.name).expect("bound"))).collect();
+        t.fields().map(|o| (o, plan.outputs.iter().find(|p| p.name == o.name).expect("bound"))).collect();
     if c.rng.bool() {
         c.rng.shuffle(&mut outputs);
     }
@@ -24,6 +24,7 @@ struct Contracts<'a> {
     rng: &'a mut Rng,
     number: u32,
     key: &'a [String],
+    not_null: &'a [String],
 }
 
 impl Contracts<'_> {
@@ -85,6 +86,7 @@ impl Contracts<'_> {
             ty = ty["of"].clone();
         }
         let in_key = self.key.iter().any(|k| k == name);
+        let nullable = nullable && !self.not_null.iter().any(|n| n == name);
         let special = self.rng.u32(..8);
         if nullable || !in_key && self.rng.u32(..5) == 0 {
             field["type"] = match self.rng.u32(..4) {

@@ -12,6 +12,10 @@ pub(super) fn reconcile(
     s: &mut Subject,
     counts: &mut Counts,
 ) -> Result<(), String> {
+    if s.written.event {
+        // What happened is not mended.
+        return Ok(());
+    }
     counts.reconciles += 1;
     let images = |client: &mut Client| {
         let t = &project.tables[project.table_of(&project.definitions[i])];

@@ -18,6 +18,8 @@ pub struct Query {
     of_row: String,
     key_of_row: String,
     places: String,
+    /// Behind key and leaves of an event: the number of its INSERT, and its id.
+    event: bool,
     leaves: Vec<Leaf>,
     keys: Vec<(Type, Json)>,
 }
@@ -28,6 +30,18 @@ struct Leaf {
     shape: Shape,
     schema: Json,
     special: String,
+}
+
+/// What an INSERT must have become.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Happened {
+    /// Counts the INSERTs of all roots.
+    pub number: u64,
+    /// None: it is NULL.
+    pub key: Option<Canon>,
+    /// None: this row cannot be published.
+    pub value: Option<Canon>,
+    pub id: Option<String>,
 }
 
 /// Per key what must be there; `None`: this row cannot be published.
@@ -63,12 +77,23 @@ impl Query {
             keys.push((e.ty.ty.clone(), schema));
             key_sql.push((output.value.sql(), format!("k{}", keys.len())));
         }
-        let all: Vec<(String, String)> =
+        let mut all: Vec<(String, String)> =
             key_sql.iter().cloned().chain(sql.into_iter().enumerate().map(|(i, s)| (s, format!("l{i}")))).collect();
-        let one = format!(
-            "(SELECT * FROM {table} WHERE tableoid::text = 'TABLEOID' AND ctid = 'CTID' OFFSET 0) AS {}",
-            t.alias
+        let mut t = t.clone();
+        let (mut here, mut places) = (
+            "tableoid::text = 'TABLEOID' AND ctid = 'CTID'",
+            format!("SELECT tableoid::text, ctid::text FROM {table}"),
         );
+        if t.event {
+            let id = t.outputs.iter().find(|o| t.event_id.as_ref() == Some(&o.name));
+            for more in [NUMBER.to_owned(), id.map_or("NULL".to_owned(), |o| o.value.sql())] {
+                all.push((more, format!("l{}", all.len())));
+                key_sql.push(all[all.len() - 1].clone());
+            }
+            (here, places) = ("insert_number = TABLEOID", format!("SELECT {NUMBER}, '' FROM {table} ORDER BY 1"));
+            t.from = format!("(SELECT * FROM {table} OFFSET 0) AS {}", t.alias);
+        }
+        let one = format!("(SELECT * FROM {table} WHERE {here} OFFSET 0) AS {}", t.alias);
         let of = |outputs: &[(String, String)], filter: bool| {
             let mut one = Transform { from: one.clone(), ..t.clone() };
             if !filter {
@@ -76,11 +101,13 @@ impl Query {
             }
             one.select(outputs)
         };
+        let order = if t.event { format!("\nORDER BY {NUMBER}") } else { String::new() };
         Query {
-            select: t.select(&all),
+            select: t.select(&all) + &order,
             of_row: of(&all, true),
             key_of_row: of(&key_sql, false),
-            places: format!("SELECT tableoid::text, ctid::text FROM {table}"),
+            places,
+            event: t.event,
             leaves,
             keys,
         }
@@ -88,14 +115,14 @@ impl Query {
 
     pub fn ask(&self, client: &mut Client) -> Answer {
         let mut answer = Answer::new();
+        if self.event {
+            return answer;
+        }
         match rows(client, &self.select) {
             Ok(all) => all.iter().for_each(|row| self.add(row, &mut answer)),
             Err(_) => {
                 for place in rows(client, &self.places).expect("the table can be read") {
-                    let at = |sql: &str| {
-                        sql.replace("TABLEOID", place[0].as_deref().unwrap_or(""))
-                            .replace("CTID", place[1].as_deref().unwrap_or(""))
-                    };
+                    let at = |sql: &str| at(sql, &place);
                     match rows(client, &at(&self.of_row)) {
                         Ok(all) => all.iter().for_each(|row| self.add(row, &mut answer)),
                         Err(_) => {
@@ -110,18 +137,60 @@ impl Query {
         answer
     }
 
-    fn add(&self, row: &[Option<String>], answer: &mut Answer) {
-        let mut value = BTreeMap::new();
-        let mut whole = true;
-        for (leaf, text) in self.leaves.iter().zip(&row[self.keys.len()..]) {
-            match made(text.as_deref(), &leaf.value, &leaf.shape, &leaf.schema, &leaf.special) {
-                Ok(canon) => drop(value.insert(leaf.name.clone(), canon)),
-                Err(_) => whole = false,
+    /// What the INSERTs that the root's shadow holds must have become, in their order.
+    pub fn happened(&self, client: &mut Client) -> Vec<Happened> {
+        let mut all = Vec::new();
+        if !self.event {
+            return all;
+        }
+        match rows(client, &self.select) {
+            Ok(found) => found.iter().for_each(|row| self.happen(row, &mut all)),
+            Err(_) => {
+                for place in rows(client, &self.places).expect("the shadow can be read") {
+                    match rows(client, &at(&self.of_row, &place)) {
+                        Ok(found) => found.iter().for_each(|row| self.happen(row, &mut all)),
+                        Err(_) => {
+                            let row = rows(client, &at(&self.key_of_row, &place)).expect("a key can be read").remove(0);
+                            let number = number(&row[self.keys.len()]);
+                            all.push(Happened { number, key: self.event_key(&row), value: None, id: None });
+                        }
+                    }
+                }
             }
         }
+        all
+    }
+
+    fn happen(&self, row: &[Option<String>], all: &mut Vec<Happened>) {
+        let (rest, wide) = (&row[self.keys.len()..], self.leaves.len());
+        let (number, key) = (number(&rest[wide]), self.event_key(row));
+        match all.last_mut() {
+            // It joins several rows.
+            Some(last) if last.number == number => (last.value, last.id) = (None, None),
+            _ => {
+                let value = if key.is_some() { self.value(rest) } else { None };
+                let id = rest[wide + 1].clone().filter(|_| value.is_some());
+                all.push(Happened { number, key, value, id });
+            }
+        }
+    }
+
+    fn event_key(&self, row: &[Option<String>]) -> Option<Canon> {
+        row[..self.keys.len()].iter().all(Option::is_some).then(|| self.key(row))
+    }
+
+    fn value(&self, row: &[Option<String>]) -> Option<Canon> {
+        let of = |(leaf, text): (&Leaf, &Option<String>)| {
+            let canon = made(text.as_deref(), &leaf.value, &leaf.shape, &leaf.schema, &leaf.special).ok()?;
+            Some((leaf.name.clone(), canon))
+        };
+        self.leaves.iter().zip(row).map(of).collect::<Option<_>>().map(Canon::Map)
+    }
+
+    fn add(&self, row: &[Option<String>], answer: &mut Answer) {
         let key = self.key(row);
         // A second row for a key cannot be published, and so neither can the first.
-        let value = (whole && !answer.contains_key(&key)).then_some(Canon::Map(value));
+        let value = self.value(&row[self.keys.len()..]).filter(|_| !answer.contains_key(&key));
         answer.insert(key, value);
     }
 
@@ -132,6 +201,18 @@ impl Query {
         };
         Canon::List(self.keys.iter().zip(row).map(of).collect())
     }
+}
+
+/// The shadow's column beside those of the root.
+const NUMBER: &str = "insert_number";
+
+fn number(text: &Option<String>) -> u64 {
+    text.as_deref().and_then(|t| t.parse().ok()).expect("a number")
+}
+
+fn at(sql: &str, place: &[Option<String>]) -> String {
+    let part = |i: usize| place[i].as_deref().unwrap_or("");
+    sql.replace("TABLEOID", part(0)).replace("CTID", part(1))
 }
 
 /// What the contract keeps apart, level by level; None: it takes the value as one text.

@@ -62,6 +62,7 @@ fn case(seed: u64, source: &mut Source, report: &mut String) -> Result<(), Strin
         }
         (s.fold, s.errors) = next(&answer, &BTreeMap::new());
     }
+    event::happened(&subjects, &mut source.client);
     let begun = lsn(source);
     let loaded = folder.output(&["run", "--until", "caught-up"]);
     let shown = |o: &std::process::Output| {
@@ -78,19 +79,21 @@ fn case(seed: u64, source: &mut Source, report: &mut String) -> Result<(), Strin
             let after = lsn(source);
             let Some(done) = Workload::new(rng, &mut source.client, &schema).transaction() else { continue };
             note(report, &done);
-            let answers: Vec<Answer> = subjects.iter().map(|s| s.query.ask(&mut source.client)).collect();
-            for ((s, a), fold) in subjects.iter().zip(&answers).zip(&mut folds) {
+            let expected = Expected::of(done, &subjects, &mut source.client);
+            halts |= event::must_halt(&expected, &subjects).is_some();
+            for ((s, a), fold) in subjects.iter().zip(&expected.answers).zip(&mut folds) {
                 let (new, errors) = next(a, fold);
                 *fold = new;
                 halts |= !s.written.dead_letter && !errors.is_empty();
             }
-            commits.push(Commit { after, upto: lsn(source), expected: Expected { done, answers } });
+            commits.push(Commit { after, upto: lsn(source), expected });
             if halts {
                 break;
             }
         }
         if part == 0 && !halts {
             process.kill9();
+            together(&subjects, begun, &commits)?;
             process = folder.spawn(&["run"], &[]);
         }
         if halts {
@@ -110,9 +113,8 @@ fn case(seed: u64, source: &mut Source, report: &mut String) -> Result<(), Strin
             return Err(format!("the last run ended with {}: {}", ended.status, shown(&ended)));
         }
     }
-    for (i, s) in subjects.iter_mut().enumerate() {
-        let records = read_topic(&s.written.topic);
-        topic(i, s, begun, &commits, &records).map_err(|e| format!("{}: {e}", s.written.name))?;
+    for (i, s) in subjects.iter().enumerate() {
+        topic(i, s, begun, &commits, &read_topic(&s.written.topic)).map_err(|e| format!("{}: {e}", s.written.name))?;
     }
     let tables = project.tables.len();
     let commits = commits.len();
@@ -129,18 +131,93 @@ fn lsn(source: &mut Source) -> u64 {
     row.get::<_, String>(0).parse().expect("a number")
 }
 
+/// After a kill: of the last commit that any topic tells of, and of all before it, every topic tells everything.
+fn together(subjects: &[Subject], begun: u64, commits: &[Commit]) -> Result<(), String> {
+    // The broker may still be ending what the process committed last: then a topic shows it a moment later.
+    let end = std::time::Instant::now() + Duration::from_secs(10);
+    loop {
+        match together_now(subjects, begun, commits) {
+            Err(_) if std::time::Instant::now() < end => {}
+            result => return result,
+        }
+    }
+}
+
+fn together_now(subjects: &[Subject], begun: u64, commits: &[Commit]) -> Result<(), String> {
+    let topics: Vec<Vec<Record>> = subjects.iter().map(|s| read_topic(&s.written.topic)).collect();
+    let mut last = begun;
+    for r in topics.iter().flatten() {
+        last = last.max(position(r)?);
+    }
+    let there = commits.partition_point(|c| c.after < last);
+    for (i, (s, records)) in subjects.iter().zip(&topics).enumerate() {
+        topic(i, s, begun, &commits[..there], records)
+            .map_err(|e| format!("{}, killed after {there} commits: {e}", s.written.name))?;
+    }
+    Ok(())
+}
+
+fn header<'r>(r: &'r Record, name: &str) -> &'r str {
+    r.headers.get(name).map(String::as_str).unwrap_or_default()
+}
+
+fn position(r: &Record) -> Result<u64, String> {
+    let (high, low) = header(r, "pgspine-lsn").split_once('/').ok_or("a record without an LSN")?;
+    let number = |t: &str| u64::from_str_radix(t, 16).map_err(|e| e.to_string());
+    Ok(number(high)? << 32 | number(low)?)
+}
+
+/// Per commit each INSERT, in its place, and nothing else.
+fn events(i: usize, s: &Subject, begun: u64, commits: &[Commit], records: &[Record]) -> Result<(), String> {
+    let mut by_lsn: BTreeMap<u64, Vec<(u64, Option<Canon>, Option<Canon>, Option<String>)>> = BTreeMap::new();
+    for r in records {
+        let lsn = position(r)?;
+        if header(r, "pgspine-origin") != "stream" || lsn <= begun {
+            return Err(format!("an event of {:?} at {lsn:x}", header(r, "pgspine-origin")));
+        }
+        let seq = header(r, "pgspine-seq").parse().map_err(|e| format!("pgspine-seq: {e}"))?;
+        let key = decode_key(s, r.key.as_deref().unwrap_or_default())?;
+        let value = decode(&s.value, body_of(r.value.as_ref().ok_or("a tombstone")?))?;
+        let id = r.headers.get("pgspine-event-id").cloned();
+        by_lsn.entry(lsn).or_default().push((seq, Some(key), Some(value), id));
+    }
+    for (n, c) in commits.iter().enumerate() {
+        let mut got = Vec::new();
+        let here: Vec<u64> = by_lsn.keys().copied().filter(|l| *l > c.after && *l <= c.upto).collect();
+        got.extend(here.iter().filter_map(|lsn| by_lsn.remove(lsn)));
+        if got.len() > 1 {
+            return Err(format!("commit {n} has events at {} positions", got.len()));
+        }
+        let mut got = got.pop().unwrap_or_default();
+        got.sort_by_key(|(seq, ..)| *seq);
+        let got: Vec<_> = got.into_iter().map(|(_, key, value, id)| (key, value, id)).collect();
+        let published = c.expected.happened[i].iter().filter(|h| h.value.is_some());
+        let wanted: Vec<_> = published.map(|h| (h.key.clone(), h.value.clone(), h.id.clone())).collect();
+        if got != wanted {
+            return Err(format!(
+                "commit {n} (transaction {:?})\n  got    {got:?}\n  wanted {wanted:?}",
+                c.expected.done.xid
+            ));
+        }
+    }
+    match by_lsn.first_key_value() {
+        Some((lsn, events)) => Err(format!("events of no commit at {lsn:x}: {events:?}")),
+        None => Ok(()),
+    }
+}
+
 /// First the load, one record for each key, then per commit exactly the difference.
-fn topic(i: usize, s: &mut Subject, begun: u64, commits: &[Commit], records: &[Record]) -> Result<(), String> {
+fn topic(i: usize, s: &Subject, begun: u64, commits: &[Commit], records: &[Record]) -> Result<(), String> {
+    if s.written.event {
+        return events(i, s, begun, commits, records);
+    }
     let mut by_lsn: BTreeMap<u64, BTreeMap<Canon, Option<Canon>>> = BTreeMap::new();
     let mut loaded = BTreeMap::new();
     for r in records {
-        let header = |name: &str| r.headers.get(name).map(String::as_str).unwrap_or_default();
-        let (high, low) = header("pgspine-lsn").split_once('/').ok_or("a record without an LSN")?;
-        let number = |t: &str| u64::from_str_radix(t, 16).map_err(|e| e.to_string());
-        let lsn = number(high)? << 32 | number(low)?;
+        let lsn = position(r)?;
         let key = decode_key(s, r.key.as_deref().unwrap_or_default())?;
         let value = r.value.as_ref().map(|v| decode(&s.value, body_of(v))).transpose()?;
-        let of = match header("pgspine-origin") {
+        let of = match header(r, "pgspine-origin") {
             "reconcile" => &mut loaded,
             "stream" if lsn > begun => by_lsn.entry(lsn).or_default(),
             origin => {
@@ -155,6 +232,7 @@ fn topic(i: usize, s: &mut Subject, begun: u64, commits: &[Commit], records: &[R
     if loaded != base {
         return Err(format!("the load: {}", difference(&view(&loaded), &view(&base))));
     }
+    let mut before = s.fold.clone();
     for (n, c) in commits.iter().enumerate() {
         let here: Vec<u64> = by_lsn.keys().copied().filter(|l| *l > c.after && *l <= c.upto).collect();
         let got = match here[..] {
@@ -162,14 +240,14 @@ fn topic(i: usize, s: &mut Subject, begun: u64, commits: &[Commit], records: &[R
             [one] => by_lsn.remove(&one).unwrap_or_default(),
             _ => return Err(format!("commit {n} has records at {here:x?}")),
         };
-        let (fold, errors) = next(&c.expected.answers[i], &s.fold);
-        let wanted = changes(&s.fold, &fold);
+        let (fold, _) = next(&c.expected.answers[i], &before);
+        let wanted = changes(&before, &fold);
         if view(&got) != wanted {
             let why = difference(&view(&got), &wanted);
             return Err(format!("commit {n} (transaction {:?}): {why}", c.expected.done.xid));
         }
         drop(wanted);
-        (s.fold, s.errors) = (fold, errors);
+        before = fold;
     }
     match by_lsn.first_key_value() {
         Some((lsn, records)) => Err(format!("records of no commit at {lsn:x}: {records:?}")),

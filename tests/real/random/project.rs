@@ -48,6 +48,8 @@ pub(super) fn project(
         writeln!(report, "{contract}").expect("a string");
         std::fs::write(&at, text).expect("a file");
         std::fs::write(at.with_extension("avsc"), contract.to_string()).expect("a file");
+        counts.coverage.transform(&t, &plan);
+        counts.events += u32::from(t.event);
         counts.joined += u32::from(plan.sources.len() > 1);
         counts.lists += u32::from(contract.to_string().contains("\"array\""));
         kept.push((t, contract));
@@ -68,7 +70,12 @@ pub(super) fn project(
             KeySchema::Avro { text, .. } => Some(serde_json::from_str(text).expect("a key schema")),
             KeySchema::String => None,
         };
-        let query = Query::new(t, &schema.tables[t.table].name, &d.plan, contract, key.as_ref());
+        let root = &schema.tables[t.table].name;
+        let from = match t.event {
+            true => event::shadow(&mut source.client, t.table, root)?,
+            false => root.clone(),
+        };
+        let query = Query::new(t, &from, &d.plan, contract, key.as_ref());
         subjects.push(Subject {
             query,
             written: t.clone(),

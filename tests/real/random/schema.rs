@@ -33,6 +33,14 @@ pub struct Reference {
     pub table: usize,
     /// Own column, and the column of the key.
     pub columns: Vec<(usize, usize)>,
+    pub constraint: Option<Constraint>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Constraint {
+    /// ON DELETE and ON UPDATE; empty: neither.
+    pub then: &'static str,
+    pub deferred: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -92,20 +100,28 @@ fn refer(rng: &mut Rng, tables: &mut [Table], from: usize, to: usize, deferred: 
     };
     let own = names(&tables[from], &mut columns.iter().map(|c| c.0));
     let theirs = names(&tables[to], &mut columns.iter().map(|c| c.1));
-    let then =
-        ["", " ON DELETE CASCADE", " ON DELETE SET NULL", " ON UPDATE CASCADE ON DELETE CASCADE", " ON UPDATE CASCADE"];
+    let then = [
+        "",
+        " ON DELETE CASCADE",
+        " ON DELETE SET NULL",
+        " ON UPDATE CASCADE ON DELETE CASCADE",
+        " ON UPDATE CASCADE",
+        " ON UPDATE CASCADE ON DELETE SET NULL",
+        " ON UPDATE SET NULL ON DELETE CASCADE",
+    ];
+    let then = then[rng.usize(..then.len())];
     let late = rng.bool();
     let sql = constraint.then(|| {
         *deferred |= late;
         format!(
-            "ALTER TABLE {} ADD FOREIGN KEY ({own}) REFERENCES {} ({theirs}){}{}",
+            "ALTER TABLE {} ADD FOREIGN KEY ({own}) REFERENCES {} ({theirs}){then}{}",
             tables[from].name,
             tables[to].name,
-            then[rng.usize(..then.len())],
             if late { " DEFERRABLE INITIALLY DEFERRED" } else { "" }
         )
     });
-    tables[from].refers.push(Reference { table: to, columns });
+    let constraint = constraint.then_some(Constraint { then, deferred: late });
+    tables[from].refers.push(Reference { table: to, columns, constraint });
     sql
 }
 

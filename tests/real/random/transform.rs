@@ -43,6 +43,12 @@ pub struct Transform {
     pub outputs: Vec<Output>,
     pub key: Vec<String>,
     pub dead_letter: bool,
+    /// Every INSERT of the root is a record.
+    pub event: bool,
+    /// The name of the output that goes into a header.
+    pub event_id: Option<String>,
+    /// Outputs that the header says are never NULL.
+    pub not_null: Vec<String>,
     /// The root in FROM, and what names it.
     pub from: String,
     pub alias: String,
@@ -52,9 +58,10 @@ pub struct Transform {
 }
 
 pub fn random(rng: &mut Rng, schema: &Schema, topic: &str, number: usize) -> Transform {
+    let event = rng.u32(..4) == 0;
     let table = loop {
         let table = rng.usize(..schema.tables.len());
-        if !schema.tables[table].keyless {
+        if event || !schema.tables[table].keyless {
             break table;
         }
     };
@@ -80,7 +87,11 @@ pub fn random(rng: &mut Rng, schema: &Schema, topic: &str, number: usize) -> Tra
         let one = e.rng.u32(..if dead_letter { 5 } else { 40 }) > 0;
         joins.extend(e.join(one));
     }
-    let key_columns = t.keys[e.rng.usize(..t.keys.len())].0.clone();
+    let mut not_null = Vec::new();
+    let key_columns = match event {
+        true => event_key(&mut e, dead_letter, &mut not_null),
+        false => t.keys[e.rng.usize(..t.keys.len())].0.clone(),
+    };
     let mut outputs: Vec<Output> = Vec::new();
     let mut key = Vec::new();
     for (i, &c) in key_columns.iter().enumerate() {
@@ -96,7 +107,7 @@ pub fn random(rng: &mut Rng, schema: &Schema, topic: &str, number: usize) -> Tra
                 && matches!(t.columns[*i].kind, Kind::Enum | Kind::Int4 | Kind::Text | Kind::Uuid)
         })
         .collect();
-    if !extra.is_empty() && e.rng.u32(..5) == 0 {
+    if !event && !extra.is_empty() && e.rng.u32(..5) == 0 {
         let c = extra[e.rng.usize(..extra.len())];
         outputs.push(Output { name: "key_x".into(), value: Made::Scalar(e.column_text(0, c)) });
         key.push("key_x".into());
@@ -116,6 +127,12 @@ pub fn random(rng: &mut Rng, schema: &Schema, topic: &str, number: usize) -> Tra
         let by = e.rng.u32(2..5);
         outputs.extend(fails(&mut e, by).map(|f| Output { name: "fails".into(), value: Made::Scalar(f) }));
     }
+    let event_id = (event && e.rng.bool()).then(|| {
+        let all: Vec<usize> = (0..t.columns.len()).filter(|&i| t.columns[i].in_key).collect();
+        let i = all[e.rng.usize(..all.len())];
+        outputs.push(Output { name: "event_id".into(), value: Made::Scalar(e.column_text(0, i)) });
+        "event_id".to_owned()
+    });
     // Order of key and fields is free.
     e.rng.shuffle(&mut outputs);
     let filter = (e.rng.u32(..3) == 0).then(|| {
@@ -140,6 +157,15 @@ pub fn random(rng: &mut Rng, schema: &Schema, topic: &str, number: usize) -> Tra
     if dead_letter {
         header += "on_error = \"dead_letter\"\n";
     }
+    if event {
+        header += "kind = \"event\"\n";
+    }
+    if event_id.is_some() {
+        header += "event_id = \"event_id\"\n";
+    }
+    if !not_null.is_empty() {
+        header += &format!("not_null = [\"{}\"]\n", not_null.join("\", \""));
+    }
     let joins = joins.join("\n");
     Transform {
         name: format!("x/t{number}"),
@@ -148,12 +174,28 @@ pub fn random(rng: &mut Rng, schema: &Schema, topic: &str, number: usize) -> Tra
         outputs,
         key,
         dead_letter,
+        event,
+        event_id,
+        not_null,
         from,
         alias,
         joins,
         filter,
         header,
     }
+}
+
+/// Columns of the root by which an event is partitioned: they may come as often as they like, and be asserted.
+fn event_key(e: &mut Expressions<'_>, dead_letter: bool, not_null: &mut Vec<String>) -> Vec<usize> {
+    let columns = &e.scope[0].table.columns;
+    let plain = |k: &Kind| matches!(k, Kind::Enum | Kind::Int4 | Kind::Text | Kind::Uuid);
+    let asserts = dead_letter && e.rng.u32(..3) == 0;
+    let fits = |i: &usize| columns[*i].in_key || plain(&columns[*i].kind) && (columns[*i].not_null || asserts);
+    let mut all: Vec<usize> = (0..columns.len()).filter(fits).collect();
+    e.rng.shuffle(&mut all);
+    all.truncate(e.rng.usize(1..3));
+    not_null.extend(all.iter().enumerate().filter(|(_, c)| !columns[**c].not_null).map(|(i, _)| format!("key_{i}")));
+    all
 }
 
 fn value(e: &mut Expressions<'_>, depth: u32) -> Made {
@@ -255,6 +297,11 @@ impl Made {
 }
 
 impl Transform {
+    /// What the contract names.
+    pub fn fields(&self) -> impl Iterator<Item = &Output> {
+        self.outputs.iter().filter(|o| self.event_id.as_ref() != Some(&o.name))
+    }
+
     pub fn select(&self, outputs: &[(String, String)]) -> String {
         let list: Vec<String> = outputs.iter().map(|(sql, name)| format!("{sql} AS {name}")).collect();
         let joins = if self.joins.is_empty() { String::new() } else { format!("\n{}", self.joins) };

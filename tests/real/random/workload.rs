@@ -1,17 +1,23 @@
 //! Random transactions with the shapes that break log readers.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use fastrand::Rng;
 use postgres::{Client, SimpleQueryMessage};
 
 use super::kinds::Kind;
-use super::schema::{Identity, Schema, Table};
+use super::schema::{Identity, Reference, Schema, Table};
 
 /// A transaction that committed: its statements, and its number if it wrote anything.
 #[derive(Debug)]
 pub struct Done {
     pub statements: Vec<String>,
     pub xid: Option<u32>,
+    /// Shapes that really changed rows.
+    pub shapes: Shapes,
 }
+
+pub type Shapes = BTreeMap<&'static str, u32>;
 
 pub struct Workload<'a> {
     pub rng: &'a mut Rng,
@@ -21,11 +27,26 @@ pub struct Workload<'a> {
     savepoints: u32,
     /// Which row a reference is to.
     salt: u32,
+    /// Rows that the last statement changed.
+    changed: u64,
+    shapes: Shapes,
+    /// Tables whose rows were changed.
+    written: BTreeSet<usize>,
 }
 
 impl<'a> Workload<'a> {
     pub fn new(rng: &'a mut Rng, client: &'a mut Client, schema: &'a Schema) -> Workload<'a> {
-        Workload { rng, client, schema, statements: Vec::new(), savepoints: 0, salt: 0 }
+        Workload {
+            rng,
+            client,
+            schema,
+            statements: Vec::new(),
+            savepoints: 0,
+            salt: 0,
+            changed: 0,
+            shapes: Shapes::new(),
+            written: BTreeSet::new(),
+        }
     }
 
     /// Runs one transaction; `None`: it did not commit.
@@ -50,7 +71,15 @@ impl<'a> Workload<'a> {
             self.run("ROLLBACK");
             return None;
         }
-        (end == "COMMIT").then(|| Done { statements: std::mem::take(&mut self.statements), xid })
+        let beside = self.schema.tables.iter().enumerate().any(|(i, t)| {
+            let to = |r: &Reference| r.table != i && self.written.contains(&r.table);
+            self.written.contains(&i) && t.refers.iter().any(to)
+        });
+        if beside {
+            self.shape("look-up rows and rows that hang on them");
+        }
+        let (statements, shapes) = (std::mem::take(&mut self.statements), std::mem::take(&mut self.shapes));
+        (end == "COMMIT").then_some(Done { statements, xid, shapes })
     }
 
     /// Rows in every table, as far as their references allow.
@@ -76,14 +105,22 @@ impl<'a> Workload<'a> {
 
     fn run(&mut self, sql: &str) -> bool {
         self.statements.push(sql.to_owned());
-        match self.client.batch_execute(sql) {
-            Ok(()) => true,
+        match self.client.simple_query(sql) {
+            Ok(messages) => {
+                let rows = |m: &SimpleQueryMessage| if let SimpleQueryMessage::CommandComplete(n) = m { *n } else { 0 };
+                self.changed = messages.iter().map(rows).sum();
+                true
+            }
             Err(e) => {
                 let message = e.as_db_error().map_or_else(|| e.to_string(), |d| d.message().to_owned());
                 self.statements.push(format!("-- {message}"));
                 false
             }
         }
+    }
+
+    fn shape(&mut self, name: &'static str) {
+        *self.shapes.entry(name).or_default() += 1;
     }
 
     fn ask(&mut self, sql: &str) -> Vec<Vec<Option<String>>> {
@@ -101,65 +138,141 @@ impl<'a> Workload<'a> {
         let savepoint = format!("s{}", self.savepoints);
         self.run(&format!("SAVEPOINT {savepoint}"));
         let schema = self.schema;
-        let t = &schema.tables[self.rng.usize(..schema.tables.len())];
-        let mut worked = self.operation(t);
+        let at = self.rng.usize(..schema.tables.len());
+        let (shapes, written) = (self.shapes.clone(), std::mem::take(&mut self.written));
+        let before = self.hanging(at);
+        let mut worked = self.operation(at);
+        if worked && !before.is_empty() {
+            self.followed(&before, at);
+        }
+        self.written.extend(&written);
         if worked && schema.deferred && self.rng.bool() {
             // What would fail at the end is found now.
             worked = self.run("SET CONSTRAINTS ALL IMMEDIATE") && self.run("SET CONSTRAINTS ALL DEFERRED");
         }
         if !worked || self.rng.u32(..15) == 0 {
             self.run(&format!("ROLLBACK TO {savepoint}"));
+            (self.shapes, self.written) = (shapes, written);
         } else if self.rng.u32(..4) == 0 {
             self.run(&format!("RELEASE {savepoint}"));
         }
     }
 
-    fn operation(&mut self, t: &Table) -> bool {
-        let n = self.rng.u32(..100);
-        match n {
-            0..=24 => self.insert(t),
+    /// What the server did to other tables by itself.
+    fn followed(&mut self, before: &[(usize, &'static str, String)], at: usize) {
+        let truncated = self.statements.last().is_some_and(|s| s.starts_with("TRUNCATE"));
+        for (now, was) in self.hanging(at).into_iter().zip(before) {
+            if now != *was && !self.written.contains(&now.0) {
+                self.shape(if truncated { "TRUNCATE … CASCADE of others" } else { now.1.trim_start() });
+                self.written.insert(now.0);
+            }
+        }
+    }
+
+    fn operation(&mut self, at: usize) -> bool {
+        let t = &self.schema.tables[at];
+        let n = self.rng.u32(..110);
+        let (shape, worked) = match n {
+            0..=24 => ("INSERT", self.insert(t)),
             25..=44 => {
                 let set = self.assignments(t, false);
                 let row = self.row(t);
-                self.run(&format!("UPDATE {} SET {set} WHERE {row}", t.name))
+                ("UPDATE", self.run(&format!("UPDATE {} SET {set} WHERE {row}", t.name)))
             }
             45..=52 => {
                 let set = self.assignments(t, true);
                 let row = self.row(t);
-                self.run(&format!("UPDATE {} SET {set} WHERE {row}", t.name))
+                ("UPDATE of a key", self.run(&format!("UPDATE {} SET {set} WHERE {row}", t.name)))
             }
             53..=60 => {
                 let row = self.row(t);
-                self.run(&format!("DELETE FROM {} WHERE {row}", t.name))
+                ("DELETE", self.run(&format!("DELETE FROM {} WHERE {row}", t.name)))
             }
             61..=65 => {
                 let c = &t.columns[self.rng.usize(..t.columns.len())].name;
-                self.run(&format!("UPDATE {} SET {c} = {c}", t.name))
+                ("UPDATE to the same", self.run(&format!("UPDATE {} SET {c} = {c}", t.name)))
             }
             66..=69 => {
                 let row = self.row(t);
-                self.run(&format!(
+                let sql = format!(
                     "WITH d AS (DELETE FROM {0} WHERE {row} RETURNING *) INSERT INTO {0} SELECT * FROM d",
                     t.name
-                ))
+                );
+                ("DELETE and INSERT in one statement", self.run(&sql))
             }
-            70..=74 => self.again(t),
-            75..=80 => self.swap(t),
-            81..=84 => self.shift(t),
-            85..=90 => self.large(t),
-            91 => self.family(t),
-            92 => self.run("SELECT pg_logical_emit_message(false, 'x', 'y')"),
+            70..=74 => ("gone and back", self.again(t)),
+            75..=80 => ("two keys change places", self.swap(t)),
+            81..=84 => ("all keys move on", self.shift(t)),
+            85..=90 => ("out of line", self.large(t)),
+            92 => return self.run("SELECT pg_logical_emit_message(false, 'x', 'y')"),
             93 => {
                 let set = self.assignments(t, false);
-                self.run(&format!("UPDATE {} SET {set}", t.name))
+                ("UPDATE of all rows", self.run(&format!("UPDATE {} SET {set}", t.name)))
             }
-            94 => self.truncate(t),
-            95 => self.run(&format!("DELETE FROM {}", t.name)),
-            96 => self.run("SELECT pg_logical_emit_message(true, 'x', 'y')"),
-            97 => self.many(t),
-            98 => self.family(t),
-            _ => (0..8).fold(true, |worked, _| worked && self.insert(t)),
+            94 | 100 => ("TRUNCATE", self.truncate(t)),
+            95 => ("DELETE of all rows", self.run(&format!("DELETE FROM {}", t.name))),
+            96 => return self.run("SELECT pg_logical_emit_message(true, 'x', 'y')"),
+            97 | 101 => ("thousands of changes", self.many(t)),
+            91 | 98 => ("child and parent", self.family(t)),
+            99 => ("INSERTs", (0..8).fold(true, |worked, _| worked && self.insert(t))),
+            102 => {
+                let row = self.row(t);
+                let sql = format!("DELETE FROM {} WHERE {row}", t.name);
+                ("INSERT and DELETE", self.insert(t) && self.run(&sql))
+            }
+            _ => return self.beside(t),
+        };
+        if worked && (self.changed > 0 || shape == "TRUNCATE") {
+            self.shape(shape);
+            self.written.insert(at);
         }
+        worked
+    }
+
+    /// Rows that hang on a table, and what they are like now.
+    fn hanging(&mut self, at: usize) -> Vec<(usize, &'static str, String)> {
+        let schema = self.schema;
+        let mut all = Vec::new();
+        for (i, t) in schema.tables.iter().enumerate().filter(|(i, _)| *i != at) {
+            let to = t.refers.iter().filter(|r| r.table == at).find_map(|r| r.constraint);
+            if let Some(constraint) = to {
+                let sql = format!("SELECT md5(string_agg(c::text, ' ' ORDER BY c::text)) FROM {} c", t.name);
+                let now = self.ask(&sql).remove(0).remove(0).unwrap_or_default();
+                all.push((i, constraint.then, now));
+            }
+        }
+        all
+    }
+
+    /// A row and the one it points at, both changed, in either order.
+    fn beside(&mut self, t: &Table) -> bool {
+        let Some(r) = t.refers.get(self.rng.usize(..t.refers.len().max(1))) else { return self.insert(t) };
+        let schema = self.schema;
+        let to = &schema.tables[r.table];
+        let first = self.rng.bool();
+        let mut worked = true;
+        for own in [first, !first] {
+            let t = if own { t } else { to };
+            worked = worked
+                && match self.rng.u32(..5) {
+                    0 => self.again(t),
+                    1 => self.swap(t),
+                    2 if !own => {
+                        let set = self.assignments(t, true);
+                        let row = self.row(t);
+                        self.run(&format!("UPDATE {} SET {set} WHERE {row}", t.name))
+                    }
+                    _ => {
+                        let set = self.assignments(t, false);
+                        let row = self.row(t);
+                        self.run(&format!("UPDATE {} SET {set} WHERE {row}", t.name))
+                    }
+                };
+            if worked && self.changed > 0 {
+                self.written.extend(schema.tables.iter().position(|o| o.name == t.name));
+            }
+        }
+        worked
     }
 
     fn value(&mut self, t: &Table, i: usize) -> String {
@@ -231,7 +344,13 @@ impl<'a> Workload<'a> {
             parent[key] = literal;
         }
         match self.rng.bool() {
-            true => self.insert_values(t, &child) && self.insert_values(to, &parent),
+            true => {
+                let worked = self.insert_values(t, &child) && self.insert_values(to, &parent);
+                if worked && r.constraint.is_some_and(|c| c.deferred) {
+                    self.shape("child before its parent, deferred");
+                }
+                worked
+            }
             false => self.insert_values(to, &parent) && self.insert_values(t, &child),
         }
     }
@@ -242,11 +361,13 @@ impl<'a> Workload<'a> {
         if !matches!(k.kind, Kind::Int4 | Kind::Int8 | Kind::Numeric) {
             return self.insert(t);
         }
-        let key = t.keys[0].0[0];
+        let (key, nowhere) = (t.keys[0].0[0], self.rng.bool());
+        self.salt = self.rng.u32(..20);
         let values: Vec<String> = (0..t.columns.len())
             .map(|i| match (i == key, t.refers.iter().any(|r| r.columns.iter().any(|c| c.0 == i))) {
                 (true, _) => "g".to_owned(),
-                (false, true) if !t.columns[i].not_null => "NULL".to_owned(),
+                // Half of the time all of them hang on one row.
+                (false, true) if !t.columns[i].not_null && nowhere => "NULL".to_owned(),
                 _ => self.value(t, i),
             })
             .collect();
