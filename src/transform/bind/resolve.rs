@@ -124,6 +124,8 @@ pub fn implicit(from: &Type, to: Arg) -> bool {
         Arg::Any | Arg::AnyElement => true,
         Arg::AnyArray => matches!(from, Type::Array(_)),
         Arg::AnyEnum => matches!(from, Type::Enum(_)),
+        // Arrays go where their elements go.
+        Arg::TextArray => matches!(from, Type::Array(element) if implicit_between(element, &Type::Text)),
         Arg::Other("anynonarray") => !matches!(from, Type::Array(_)),
         Arg::Other("anycompatible") => true,
         Arg::Other("anycompatiblenonarray") => !matches!(from, Type::Array(_)),
