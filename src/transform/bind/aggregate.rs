@@ -170,7 +170,7 @@ impl Binder<'_> {
                 order.push(Order { expr: first.clone(), less, descending: false, nulls_first: false });
                 Ok(())
             }
-            [one] if format!("{:?}", one.expr.kind) == format!("{:?}", first.kind) => Ok(()),
+            [one] if super::query::alike(&one.expr, first) => Ok(()),
             _ => Err(self
                 .error(
                     codes::AGGREGATE,

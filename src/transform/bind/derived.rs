@@ -232,7 +232,7 @@ impl Binder<'_> {
                     .help("write AS name behind it"));
             };
             let expr = self.shape(&output.expr)?.expr().clone();
-            let key = keys.iter().position(|k| format!("{:?}", k.kind) == format!("{:?}", expr.kind));
+            let key = keys.iter().position(|k| super::query::alike(k, &expr));
             outputs.push((name.text.clone(), expr, key));
         }
         let calls = self.with_frame(|f| f.aggregates.take()).flatten().unwrap_or_default();

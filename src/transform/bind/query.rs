@@ -392,8 +392,18 @@ impl<'b> Binder<'b> {
 
 /// Whether rows that the order does not tell apart have the same value, in every byte.
 fn told_by(order: &[Order], value: &Expr) -> bool {
-    let same = |o: &Order| format!("{:?}", o.expr.kind) == format!("{:?}", value.kind);
-    !equal_may_differ(&value.ty.ty, value.ty.typmod) && order.iter().any(same)
+    !equal_may_differ(&value.ty.ty, value.ty.typmod) && order.iter().any(|o| alike(&o.expr, value))
+}
+
+/// The same expression, wherever it is written.
+pub(super) fn alike(a: &Expr, b: &Expr) -> bool {
+    fn without_spans(expr: &Expr) -> String {
+        let text = format!("{:?}", expr.kind);
+        let mut parts = text.split("span: Span {");
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts.fold(first, |all, part| all + part.split_once('}').map_or(part, |(_, rest)| rest))
+    }
+    without_spans(a) == without_spans(b)
 }
 
 fn mentions(expr: &Expr, source: u16) -> bool {

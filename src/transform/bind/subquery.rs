@@ -163,7 +163,7 @@ impl Binder<'_> {
     }
 
     fn distinct_by(&self, order: &crate::transform::plan::Order, item: &Expr) -> Bound<()> {
-        if format!("{:?}", order.expr.kind) == format!("{:?}", item.kind) {
+        if super::query::alike(&order.expr, item) {
             return Ok(());
         }
         Err(self
