@@ -71,7 +71,7 @@ impl Expr {
                 Some(value) => value.clone(),
                 None => return Err(malformed("an aggregate outside its subquery")),
             },
-            ExprKind::Array(items) => subquery::array(items, &self.ty, scope)?,
+            ExprKind::Array(items) => subquery::array(items, scope)?,
             ExprKind::Relabel(inner) => inner.eval(scope)?,
             ExprKind::Call { function, args, arg_types } => {
                 let context = CallOf { function, arg_types, returns: &self.ty, scope };

@@ -3,12 +3,12 @@
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
 
+use super::aggregate::of_rows;
 use super::eval::{Scope, holds, malformed};
 use super::function::{EvalError, Function};
 use super::plan::{AggregateCall, Answer, Expr, Order, Subquery};
 use crate::catalogue::{ColumnType, Type};
-use crate::datum::array::push_element;
-use crate::datum::{self, Value};
+use crate::datum::Value;
 
 impl Subquery {
     pub(super) fn eval(&self, scope: &Scope<'_>) -> Result<Value<'static>, EvalError> {
@@ -46,7 +46,7 @@ impl Subquery {
                     rows = unique(rows, |a, b| same(equal, &item.ty, a, b, scope))?;
                 }
                 rows.truncate(limit.map_or(usize::MAX, |l| l as usize));
-                array_text(&item.ty, &rows)
+                of_rows(&item.ty, &rows)
             }
             Answer::Aggregates { calls, item } => {
                 let mut answers = Vec::with_capacity(calls.len());
@@ -218,34 +218,12 @@ fn unique<T>(rows: Vec<T>, same: impl Fn(&T, &T) -> Result<bool, EvalError>) -> 
 }
 
 /// `ARRAY[…]`
-pub(super) fn array<'a>(items: &'a [Expr], ty: &ColumnType, scope: &Scope<'a>) -> Result<Value<'a>, EvalError> {
+pub(super) fn array<'a>(items: &'a [Expr], scope: &Scope<'a>) -> Result<Value<'a>, EvalError> {
     let values = items.iter().map(|i| i.eval(scope)).collect::<Result<Vec<_>, _>>()?;
-    let element = match &ty.ty {
-        Type::Array(element) => ColumnType::plain((**element).clone()),
-        _ => return Err(malformed("an ARRAY of no array type")),
-    };
-    array_text(&element, &values)
-}
-
-/// The array's text form.
-fn array_text<'v>(element: &ColumnType, values: &[Value<'_>]) -> Result<Value<'v>, EvalError> {
-    let nested = matches!(element.ty, Type::Array(_));
-    let (mut out, mut text) = ("{".to_owned(), String::new());
-    for (i, value) in values.iter().enumerate() {
-        if i > 0 {
-            out.push(',');
-        }
-        text.clear();
-        match value {
-            Value::Null if nested => return Err(malformed("an array of NULL arrays")),
-            Value::Null => push_element(None, &mut out),
-            Value::Array(inner) if nested => out.push_str(inner),
-            value => {
-                datum::write(element, value, &mut text);
-                push_element(Some(&text), &mut out);
-            }
-        }
+    let Some(item) = items.first() else { return Err(malformed("an ARRAY of nothing")) };
+    // Arrays that are all empty are one empty array here.
+    if matches!(item.ty.ty, Type::Array(_)) && values.iter().all(|v| matches!(v, Value::Array(text) if text == "{}")) {
+        return Ok(Value::Array("{}".into()));
     }
-    out.push('}');
-    Ok(Value::Array(out.into()))
+    of_rows(&item.ty, &values)
 }

@@ -1,6 +1,7 @@
 //! SELECTs over several tables, computed by PostgreSQL and by us through parse, bind and eval over the same rows: the
 //! same answers, row by row, type by type. What is in the tables stands in memory; no engine is involved.
 
+mod forms;
 mod rendered;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use std::path::Path;
 use fastrand::Rng;
 use pgspine::catalogue::Catalogue;
 use pgspine::datum;
+use pgspine::diagnostic::Diagnostic;
 use pgspine::row::Row;
 use pgspine::transform::bind::{bind_with_warnings, types};
 use pgspine::transform::eval::{EachRow, Lookup, Scope};
@@ -95,7 +97,8 @@ fn tables(client: &mut Client, catalogue: &Catalogue) -> Tables {
     for t in &catalogue.tables {
         let names: Vec<String> = t.columns.iter().map(|c| c.name.clone()).collect();
         // In the order of their keys, as the state has them.
-        let rows = ask(client, &format!("SELECT {} FROM {} ORDER BY 1, 2", names.join(", "), t.name)).unwrap();
+        let list: Vec<String> = names.iter().map(|n| format!("\"{n}\"")).collect();
+        let rows = ask(client, &format!("SELECT {} FROM {} ORDER BY 1, 2", list.join(", "), t.name)).unwrap();
         tables.insert(t.name.to_string(), (names, rows));
     }
     tables
@@ -197,26 +200,33 @@ pub struct World {
 
 impl World {
     fn new(name: &str, rng: &mut Rng) -> World {
+        World::made(name, SCHEMA, |client| fill(client, rng))
+    }
+
+    fn made(name: &str, schema: &str, fill: impl FnOnce(&mut Client)) -> World {
         let database = fresh_database(name);
         let mut client = database.client();
         client
             .batch_execute(&format!(
-                "SET TimeZone = 'UTC'; SET IntervalStyle = 'iso_8601'; SET extra_float_digits = 1; {SCHEMA}"
+                "SET TimeZone = 'UTC'; SET IntervalStyle = 'iso_8601'; SET extra_float_digits = 1; {schema}"
             ))
             .unwrap();
-        fill(&mut client, rng);
+        fill(&mut client);
         let head = "-- pgspine server=15.18 collate=C.UTF-8 provider=libc\n";
-        let catalogue = parse::schema::read(&format!("{head}{SCHEMA}SET search_path = public;\n")).unwrap();
+        let catalogue = parse::schema::read(&format!("{head}{schema}SET search_path = public;\n")).unwrap();
         let tables = tables(&mut client, &catalogue);
         World { client, catalogue, tables, _database: database }
     }
 
     /// `Err`: refused, with the findings.
     fn plan(&self, key: &str, select: &str) -> Result<Plan, String> {
+        self.plan_with_warnings(key, select).map(|(plan, _)| plan)
+    }
+
+    fn plan_with_warnings(&self, key: &str, select: &str) -> Result<(Plan, Vec<Diagnostic>), String> {
         let text = format!("/* pgspine\ntopic = \"t\"\nkey = [{key}]\n*/\n{select}");
         source::parse_text(Path::new("transforms"), Path::new("transforms/t.sql"), text)
             .and_then(|file| bind_with_warnings(&file, &self.catalogue))
-            .map(|(plan, _)| plan)
             .map_err(|f| f.iter().map(|d| format!("{} {}", d.code, d.message)).collect::<Vec<_>>().join("; "))
     }
 
@@ -236,10 +246,13 @@ impl World {
             (Err(ours), Err(theirs)) if ours[..5] == theirs[..5] => {}
             (ours, theirs) => return Err(format!("ours   {ours:?}\ntheirs {theirs:?}")),
         }
-        let of: Vec<String> = plan.outputs.iter().map(|o| format!("pg_typeof({})", o.name)).collect();
+        let of: Vec<String> = plan.outputs.iter().map(|o| format!("pg_typeof(\"{}\")", o.name)).collect();
         let of = format!("SELECT {} FROM ({select}) q LIMIT 1", of.join(", "));
         if let Some(first) = ask(&mut self.client, &of).unwrap_or_default().first() {
-            let theirs: Vec<String> = first.iter().flatten().cloned().collect();
+            // A domain behaves as its base; names are shown with their schema here.
+            let plain = |t: &str| t.replace("public.", "").replace("code[]", "text[]");
+            let types: Vec<String> = types.iter().map(|t| plain(t)).collect();
+            let theirs: Vec<String> = first.iter().flatten().map(|t| plain(t)).collect();
             if types != theirs {
                 return Err(format!("our types {types:?}, theirs {theirs:?}"));
             }

@@ -72,6 +72,31 @@ fn children_and_moved_keys_touch_both_parents() {
     assert!(s.topics.iter().all(BTreeMap::is_empty));
 }
 
+/// An array without ORDER BY: what the database does with a row's place in the table is none of the topic's business.
+#[test]
+fn rows_of_no_order_stand_still_when_nothing_changes() {
+    for bag in [false, true] {
+        let mut s = scene(bag, false, 1000);
+        s.commit(
+            &[Op::Insert(CUSTOMERS, customer("1", Some("a"))), Op::Insert(ORDERS, order(1, Some("1")))],
+            false,
+            None,
+        );
+        let line = |id: &str, sku| cells(&[Some(id), Some("1"), Some("1.0"), Some(sku)]);
+        let lines = [line("3", "b"), line("1", "a"), line("2", "b")];
+        let all = |op: fn(usize, Cells) -> Op, lines: &[Cells]| -> Vec<Op> {
+            lines.iter().map(|l| op(LINES, l.clone())).collect()
+        };
+        assert!(s.commit(&all(Op::Insert, &lines), false, None) > 0);
+        let same: Vec<Op> = lines.iter().map(|l| Op::Update(LINES, l.clone(), l.clone())).collect();
+        assert_eq!(s.commit(&same, false, None), 0);
+        let mut again = all(Op::Delete, &lines);
+        let turned: Vec<Cells> = lines.iter().rev().cloned().collect();
+        again.extend(all(Op::Insert, &turned));
+        assert_eq!(s.commit(&again, false, None), 0);
+    }
+}
+
 #[test]
 fn a_failed_transaction_leaves_nothing() {
     let mut s = scene(false, false, 1000);

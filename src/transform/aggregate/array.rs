@@ -24,6 +24,18 @@ pub(super) static AGGREGATES: &[Aggregate] = &[
 /// `MAXDIM`
 const MOST_DIMENSIONS: usize = 6;
 
+/// `ARRAY(SELECT …)`, and `ARRAY[…]` of arrays.
+pub(in crate::transform) fn of_rows(item: &ColumnType, rows: &[Value<'_>]) -> Result<Value<'static>, EvalError> {
+    let types = std::slice::from_ref(item);
+    let mut array: Box<dyn Accumulator> =
+        if matches!(item.ty, Type::Array(_)) { Box::new(Slices::of(types)) } else { Box::new(Elements::of(types)) };
+    rows.iter().try_for_each(|row| array.add(std::slice::from_ref(row)))?;
+    Ok(match array.finish()? {
+        Value::Null => Value::Array("{}".into()),
+        array => array,
+    })
+}
+
 /// The array's text, without its last brace; empty before the first row.
 struct Elements {
     element: ColumnType,

@@ -23,6 +23,7 @@ use crate::catalogue::{ColumnType, Type};
 use crate::datum::Value;
 
 pub use super::bind::resolve::Unresolved;
+pub(in crate::transform) use array::of_rows;
 
 /// One overload.
 pub struct Aggregate {
@@ -126,7 +127,8 @@ impl Aggregate {
     }
 }
 
-fn equal_may_differ(ty: &Type, typmod: i32) -> bool {
+/// Whether the type has values that are equal and do not look alike.
+pub fn equal_may_differ(ty: &Type, typmod: i32) -> bool {
     match ty {
         Type::Float4 | Type::Float8 | Type::Interval | Type::Citext => true,
         Type::Numeric | Type::Bpchar => typmod < 0,

@@ -98,6 +98,9 @@ impl Binder<'_> {
         let equal = match (distinct, args.first()) {
             (true, Some(first)) => {
                 let equal = self.equality_of(&first.ty, span)?;
+                if aggregate.name != "count" {
+                    self.one_text(&first.ty, first.span)?;
+                }
                 self.distinct_order(aggregate, &args, &mut order, span)?;
                 Some(equal)
             }
@@ -107,7 +110,8 @@ impl Binder<'_> {
             }
             (false, _) => None,
         };
-        self.own_level(&args, name)?;
+        let around = order.iter().map(|o| &o.expr).chain(&filter);
+        self.own_level(args.iter().chain(around), name)?;
         Ok(AggregateCall { aggregate, args, arg_types, returns, distinct: equal, order, filter })
     }
 
@@ -166,7 +170,7 @@ impl Binder<'_> {
                 order.push(Order { expr: first.clone(), less, descending: false, nulls_first: false });
                 Ok(())
             }
-            [one] if format!("{:?}", one.expr.kind) == format!("{:?}", first.kind) => Ok(()),
+            [one] if super::query::alike(&one.expr, first) => Ok(()),
             _ => Err(self
                 .error(
                     codes::AGGREGATE,
@@ -177,8 +181,8 @@ impl Binder<'_> {
         }
     }
 
-    /// PostgreSQL gives an aggregate to the SELECT whose columns it holds.
-    fn own_level(&self, args: &[Expr], name: &Name) -> Bound<()> {
+    /// PostgreSQL gives an aggregate to the innermost SELECT whose columns it holds, in its arguments, ORDER BY or FILTER.
+    fn own_level<'e>(&self, args: impl Iterator<Item = &'e Expr>, name: &Name) -> Bound<()> {
         let own = self.own_sources();
         let (mut any, mut ours) = (false, false);
         for arg in args {

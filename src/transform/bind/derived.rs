@@ -7,23 +7,25 @@
 use super::expression::logic;
 use super::link::Conjuncts;
 use super::query::Joined;
-use super::scope::Derived;
+use super::scope::{Derived, Hidden};
 use super::{Binder, Bound, codes};
 use crate::catalogue::Type;
 use crate::diagnostic::Span;
-use crate::transform::parse::ast::{FromItem, Name, Node, NodeKind, Select};
-use crate::transform::plan::{Answer, Block, Expr, ExprKind, Shape, Subquery};
+use crate::transform::parse::ast::{FromItem, Item, Name, Node, NodeKind, Select};
+use crate::transform::plan::{Answer, Block, Expr, ExprKind, KeyForm, Shape, Subquery};
 
 const BY_HAND: &str = "join its tables directly, or write it as a correlated subquery among the outputs";
 
 impl Binder<'_> {
-    /// Binds a subquery of FROM into the innermost block. Gives what it adds to the joins.
+    /// Binds a subquery of FROM into the innermost block. Gives what it adds to the joins. `hidden` is what its body does not
+    /// see of the blocks around it.
     pub(super) fn derived(
         &self,
         item: &FromItem,
         select: &Select,
         left: bool,
         on: Option<&Node>,
+        hidden: Hidden,
     ) -> Bound<Vec<Joined>> {
         let Some(alias) = &item.alias else {
             return Err(self
@@ -34,11 +36,11 @@ impl Binder<'_> {
         let ctes = self.enter(select);
         let grouped = !select.group_by.is_empty();
         let bound = if grouped {
-            self.groups(item, select, alias, left, on)
+            self.groups(item, select, alias, left, on, hidden)
         } else if item.lateral && (select.limit.is_some() || aggregates(select)) {
             self.lateral(select, alias, left, on)
         } else {
-            self.flattened(item, select, alias, left, on)
+            self.flattened(item, select, alias, left, on, hidden)
         };
         self.ctes.borrow_mut().truncate(ctes);
         self.instance.set(before);
@@ -52,6 +54,7 @@ impl Binder<'_> {
         alias: &Name,
         left: bool,
         on: Option<&Node>,
+        hidden: Hidden,
     ) -> Bound<Vec<Joined>> {
         let refused = [
             (select.distinct, "DISTINCT"),
@@ -63,12 +66,12 @@ impl Binder<'_> {
             let message = format!("{what} in a subquery of FROM is not supported");
             return Err(self.error(codes::UNSUPPORTED, item.span, message).help(BY_HAND));
         }
-        self.with_frame(|f| f.visible = item.lateral);
+        let seen = self.hide(hidden);
         self.push_frame();
         let inner = self.plain(select, left, item.span);
         let frame = self.pop_frame();
+        self.show(seen);
         self.with_frame(|f| {
-            f.visible = true;
             f.sources.extend(&frame.sources);
             f.unnamed.extend(frame.sources);
         });
@@ -119,12 +122,12 @@ impl Binder<'_> {
                 .error(codes::UNSUPPORTED, span, "the table of this subquery has no NOT NULL column")
                 .help("declare its key NOT NULL: whether a row was found is told by it"));
         };
-        let columns = self.named(select, Some(&found))?;
+        let columns = self.named(select, Some((only.source, &found)))?;
         Ok((joined, filter, columns))
     }
 
-    /// The outputs by name; with `found`, NULL where it is false.
-    fn named(&self, select: &Select, found: Option<&Expr>) -> Bound<Vec<(String, Shape)>> {
+    /// The outputs by name; with `found`, NULL where no row of that source was found.
+    fn named(&self, select: &Select, found: Option<(u16, &Expr)>) -> Bound<Vec<(String, Shape)>> {
         let mut columns = Vec::new();
         for item in &select.items {
             let Some(name) = item.alias.as_ref().or_else(|| super::output::own_name(&item.expr)) else {
@@ -133,9 +136,10 @@ impl Binder<'_> {
                     .help("write AS name behind it"));
             };
             let shape = self.shape(&item.expr)?;
-            let plain = matches!(&shape, Shape::Scalar(Expr { kind: ExprKind::Column { .. }, .. }));
+            // Its own columns are NULL by themselves; those of the tables around a LATERAL are not.
+            let own = |of: u16| matches!(&shape, Shape::Scalar(Expr { kind: ExprKind::Column { source, .. }, .. }) if *source == of);
             let shape = match found {
-                Some(found) if !plain => Shape::Scalar(when(found, shape.expr().clone())),
+                Some((source, found)) if !own(source) => Shape::Scalar(when(found, shape.expr().clone())),
                 _ => shape,
             };
             columns.push((name.text.clone(), shape));
@@ -151,6 +155,7 @@ impl Binder<'_> {
         alias: &Name,
         left: bool,
         on: Option<&Node>,
+        hidden: Hidden,
     ) -> Bound<Vec<Joined>> {
         if select.distinct || select.having.is_some() || select.limit.is_some() {
             return Err(self
@@ -161,11 +166,11 @@ impl Binder<'_> {
         for (name, outer) in on.map_or(Ok(Vec::new()), |on| self.keys_in_on(on, alias))? {
             wanted.push((name, self.expression(outer)?, outer.span));
         }
-        self.with_frame(|f| f.visible = item.lateral);
+        let seen = self.hide(hidden);
         self.push_frame();
         let inner = self.group_columns(item, select, left, wanted);
         self.pop_frame();
-        self.with_frame(|f| f.visible = true);
+        self.show(seen);
         let (columns, exists) = inner?;
         self.add_derived(Derived { alias: alias.text.clone(), columns }, alias)?;
         if !left {
@@ -216,7 +221,7 @@ impl Binder<'_> {
         let joined = self.from(select)?;
         let mut filter = select.filter.as_ref().map(|n| self.conjuncts(n, "WHERE")).transpose()?.unwrap_or_default();
         self.imply(&filter);
-        let keys = select.group_by.iter().map(|k| self.expression(k)).collect::<Bound<Vec<_>>>()?;
+        let keys = select.group_by.iter().map(|k| self.group_key(k, select)).collect::<Bound<Vec<_>>>()?;
         self.with_frame(|f| f.aggregates = Some(Vec::new()));
         // The outputs, and which of them are keys.
         let mut outputs = Vec::new();
@@ -227,7 +232,7 @@ impl Binder<'_> {
                     .help("write AS name behind it"));
             };
             let expr = self.shape(&output.expr)?.expr().clone();
-            let key = keys.iter().position(|k| format!("{:?}", k.kind) == format!("{:?}", expr.kind));
+            let key = keys.iter().position(|k| super::query::alike(k, &expr));
             outputs.push((name.text.clone(), expr, key));
         }
         let calls = self.with_frame(|f| f.aggregates.take()).flatten().unwrap_or_default();
@@ -238,7 +243,7 @@ impl Binder<'_> {
                 return Err(self.error(codes::UNSUPPORTED, span, message).help("join groups by their columns"));
             };
             let (mine, outer, f) = self.equality(keys[*key].clone(), outer, span)?;
-            let same = mine.ty.ty == outer.ty.ty && !matches!(mine.ty.ty, Type::Numeric | Type::Bpchar | Type::Citext);
+            let same = mine.ty.ty == outer.ty.ty && super::link::form(&mine.ty.ty, &outer.ty.ty) == Some(KeyForm::Text);
             let integers =
                 [&mine.ty.ty, &outer.ty.ty].iter().all(|t| matches!(t, Type::Int2 | Type::Int4 | Type::Int8));
             found[*key] = match (same, integers) {
@@ -263,12 +268,13 @@ impl Binder<'_> {
         }
         let conjuncts = Conjuncts::new(&joined, &filter, &[]);
         let block = self.block(joined, &[], filter, &conjuncts)?;
+        self.total_in_calls(&conjuncts, &calls);
         let exists = subquery(&block, Answer::Exists, Type::Bool, false, item.span);
         let mut columns = Vec::new();
         for (name, expr, key) in outputs {
             let value = match key {
                 Some(key) => match found[key].clone().flatten() {
-                    Some(outer) => outer,
+                    Some(outer) => relabelled(outer, &expr),
                     None => {
                         let ty = expr.ty.clone();
                         let answer = Answer::Scalar { item: expr, order: Vec::new(), first: true };
@@ -286,6 +292,18 @@ impl Binder<'_> {
             columns.push((name, Shape::Scalar(value)));
         }
         Ok((columns, exists))
+    }
+
+    /// A name in GROUP BY is a column's before it is an output's.
+    fn group_key(&self, key: &Node, select: &Select) -> Bound<Expr> {
+        let bound = self.expression(key);
+        match (&bound, &key.kind) {
+            (Err(finding), NodeKind::Column(names)) if finding.code == codes::UNKNOWN_COLUMN && names.len() == 1 => {
+                let named = |i: &&Item| i.alias.as_ref().is_some_and(|a| a.text == names[0].text);
+                select.items.iter().find(named).map_or(bound, |i| self.expression(&i.expr))
+            }
+            _ => bound,
+        }
     }
 
     /// LATERAL with one row at most: each column a correlated subquery.
@@ -325,6 +343,15 @@ impl Binder<'_> {
         }
         Ok(Vec::new())
     }
+}
+
+/// The value with the type that the column has.
+fn relabelled(value: Expr, like: &Expr) -> Expr {
+    if value.ty.ty == like.ty.ty {
+        return value;
+    }
+    let (nullable, span) = (value.nullable, value.span);
+    Expr { kind: ExprKind::Relabel(Box::new(value)), ty: like.ty.clone(), nullable, span }
 }
 
 fn subquery(block: &Block, answer: Answer, ty: Type, nullable: bool, span: Span) -> Expr {

@@ -58,7 +58,7 @@ fn sides(expr: &Expr) -> Option<(&Expr, &Expr)> {
 }
 
 /// The form in which equal values of the two types are equal bytes; None: there is none.
-fn form(a: &Type, b: &Type) -> Option<KeyForm> {
+pub(super) fn form(a: &Type, b: &Type) -> Option<KeyForm> {
     use Type::*;
     let integer = |t: &Type| matches!(t, Int2 | Int4 | Int8);
     let number = |t: &Type| integer(t) || *t == Numeric;

@@ -52,7 +52,6 @@ pub fn bind_with_warnings(
     catalogue: &Catalogue,
 ) -> Result<(Plan, Vec<Diagnostic>), Vec<Diagnostic>> {
     let binder = Binder::new(&file.path, &file.text, catalogue);
-    binder.push_frame();
     if let Some(first) = file.select.group_by.first() {
         return Err(vec![
             binder
@@ -60,8 +59,16 @@ pub fn bind_with_warnings(
                 .help("make the table of the groups the root, and the aggregates correlated subqueries"),
         ]);
     }
+    if let Some(having) = &file.select.having {
+        return Err(vec![
+            binder
+                .error(codes::UNSUPPORTED, having.span, "HAVING is not supported in the outermost SELECT")
+                .help("write the condition into WHERE, with a correlated subquery for each aggregate"),
+        ]);
+    }
     let mut findings = Vec::new();
     binder.enter(&file.select);
+    binder.push_frame();
     let joined = binder.from(&file.select).map_err(|finding| vec![finding])?;
     let filter = match &file.select.filter {
         Some(node) => binder.conjuncts(node, "WHERE").unwrap_or_else(|finding| {
@@ -113,8 +120,8 @@ struct Binder<'b> {
     frames: RefCell<Vec<Frame>>,
     /// Subqueries by their place: an output's record and its json are one.
     selects: RefCell<HashMap<(u32, u32, u32), Rc<BoundSelect>>>,
-    /// What WITH has named, the innermost last.
-    ctes: RefCell<Vec<(String, Rc<Select>)>>,
+    /// What WITH has named, the innermost last, and how many blocks stand around the WITH.
+    ctes: RefCell<Vec<(String, Rc<Select>, usize)>>,
     /// Tells apart the times that one subquery of FROM is bound.
     instance: Cell<u32>,
     warnings: RefCell<Vec<Diagnostic>>,

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use super::expression::logic;
 use super::link::{Conjuncts, equated, link};
+use super::scope::Hidden;
 use super::{Binder, Bound, codes, nullable};
 use crate::catalogue::{ColumnType, Type};
 use crate::diagnostic::Span;
+use crate::transform::aggregate::equal_may_differ;
 use crate::transform::function::Function;
 use crate::transform::parse::ast::{FromItem, Node, NodeKind, OrderBy, Relation, Select, TableRef};
 use crate::transform::plan::{AggregateCall, Block, Expr, ExprKind, Order, Shape, Step};
@@ -93,6 +95,9 @@ impl<'b> Binder<'b> {
             order.push(self.order(o, select)?);
         }
         let limit = select.limit.as_ref().map(|n| self.limit(n)).transpose()?;
+        if limit == Some(0) && !calls.is_empty() {
+            return Err(self.error(codes::UNSUPPORTED, select.span, "LIMIT 0 leaves no row").help("leave LIMIT out"));
+        }
         let mut extra = Vec::new();
         if let (Some(left), [item]) = (equal_to, items.as_slice()) {
             extra.push((left.clone(), item.expr().clone()));
@@ -104,12 +109,17 @@ impl<'b> Binder<'b> {
         let own = self.own_sources();
         let single = conjuncts.determined(self, &own, &[]).is_none();
         let distinct = match (select.distinct, items.first()) {
-            (true, Some(item)) => Some(self.equality_of(&item.expr().ty, spans[0])?),
+            (true, Some(item)) => {
+                self.one_text(&item.expr().ty, item.expr().span)?;
+                Some(self.equality_of(&item.expr().ty, spans[0])?)
+            }
             _ => None,
         };
-        if !single && calls.is_empty() && (!order.is_empty() || limit.is_some()) && distinct.is_none() {
+        let alike = matches!(items.as_slice(), [item] if told_by(&order, item.expr()));
+        if !single && calls.is_empty() && (!order.is_empty() || limit.is_some()) && distinct.is_none() && !alike {
             self.total(&conjuncts, &own, &order, select.span);
         }
+        self.total_in_calls(&conjuncts, &calls);
         Ok(BoundSelect { block, items, calls, order, distinct, limit, single })
     }
 
@@ -117,7 +127,8 @@ impl<'b> Binder<'b> {
     pub(super) fn enter(&self, select: &Select) -> usize {
         let mut ctes = self.ctes.borrow_mut();
         let before = ctes.len();
-        ctes.extend(select.with.iter().map(|c| (c.name.text.clone(), Rc::new(c.select.clone()))));
+        let blocks = self.frames.borrow().len();
+        ctes.extend(select.with.iter().map(|c| (c.name.text.clone(), Rc::new(c.select.clone()), blocks)));
         before
     }
 
@@ -147,19 +158,22 @@ impl<'b> Binder<'b> {
     fn source_of(&self, item: &FromItem, left: bool, on: Option<&Node>) -> Bound<Vec<Joined>> {
         let table: &TableRef = match &item.relation {
             Relation::Table(table) => table,
-            Relation::Select(select) => return self.derived(item, select, left, on),
+            Relation::Select(select) => {
+                let hidden = if item.lateral { Hidden::Nothing } else { Hidden::Beside };
+                return self.derived(item, select, left, on, hidden);
+            }
         };
         let cte = match table.schema {
-            None => self.ctes.borrow().iter().rposition(|(name, _)| *name == table.name.text),
+            None => self.ctes.borrow().iter().rposition(|(name, ..)| *name == table.name.text),
             Some(_) => None,
         };
         if let Some(place) = cte {
             // It sees what stands before it in WITH.
             let later = self.ctes.borrow_mut().split_off(place);
-            let select = Rc::clone(&later[0].1);
+            let (select, hidden) = (Rc::clone(&later[0].1), Hidden::Behind(later[0].2));
             let item =
                 FromItem { alias: Some(item.alias.clone().unwrap_or_else(|| table.name.clone())), ..item.clone() };
-            let bound = self.derived(&item, &select, left, on);
+            let bound = self.derived(&item, &select, left, on, hidden);
             let mut ctes = self.ctes.borrow_mut();
             ctes.truncate(place);
             ctes.extend(later);
@@ -188,7 +202,9 @@ impl<'b> Binder<'b> {
             _ => self.expression(node)?,
         };
         let expr = self.boolean(expr, word)?;
-        Ok(vec![self.fold(expr)?])
+        let expr = self.fold(expr)?;
+        // Rows that are compared are columns that are.
+        Ok(if let ExprKind::And(all) = expr.kind { all } else { vec![expr] })
     }
 
     /// What the conditions say about NULL holds for everything that is bound after them.
@@ -270,7 +286,7 @@ impl<'b> Binder<'b> {
         let message =
             format!("this subquery is not correlated: no column of {alias} is equated with one outside of it");
         self.error(codes::NOT_CORRELATED, j.span, message)
-            .help(format!("write WHERE {alias}.column = outer.column: a plain column on each side"))
+            .help(format!("write WHERE {alias}.column = outer.column: a plain column on each side, of types that have one text for one value"))
     }
 
     fn order(&self, o: &OrderBy, select: &Select) -> Bound<Order> {
@@ -322,6 +338,39 @@ impl<'b> Binder<'b> {
         Ok(())
     }
 
+    /// The same for aggregates that look at the order of rows.
+    pub(super) fn total_in_calls(&self, conjuncts: &Conjuncts, calls: &[AggregateCall]) {
+        let own = self.own_sources();
+        if conjuncts.determined(self, &own, &[]).is_none() {
+            return;
+        }
+        for call in calls {
+            let looks = call.aggregate.ordered || call.aggregate.ties_differ(&call.arg_types);
+            let told = |a: &Expr| matches!(a.kind, ExprKind::Constant(_)) || told_by(&call.order, a);
+            if let (Some(last), None, true) = (call.order.last(), call.distinct, looks && !call.args.iter().all(told)) {
+                self.total(conjuncts, &own, &call.order, last.expr.span);
+            }
+        }
+    }
+
+    /// DISTINCT keeps one of equal values, and does not say which.
+    pub(super) fn one_text(&self, ty: &ColumnType, span: Span) -> Bound<()> {
+        if !equal_may_differ(&ty.ty, ty.typmod) {
+            return Ok(());
+        }
+        let message = "DISTINCT may meet equal values that are written differently, and keep any";
+        Err(self
+            .error(codes::NOT_EXACT, span, message)
+            .help("cast to a type with one text for one value: a numeric to numeric(p, s), a char to text"))
+    }
+
+    /// Whether no row that is found has NULL there.
+    fn never_null(&self, source: u16, column: u16) -> bool {
+        let sources = self.sources.borrow();
+        let of = &sources[usize::from(source)];
+        of.table.columns[usize::from(column)].not_null || of.not_null.contains(&column)
+    }
+
     /// Warns where rows of one order would be told apart by chance.
     fn total(&self, conjuncts: &Conjuncts, own: &[u16], order: &[Order], span: Span) {
         let start: Vec<(u16, u16)> = order
@@ -329,7 +378,8 @@ impl<'b> Binder<'b> {
             // A unique index takes NULL as often as it comes.
             .filter(|o| !o.expr.nullable)
             .filter_map(|o| match o.expr.kind {
-                ExprKind::Column { source, column } => Some((source, column)),
+                // Several rows may have NULL in a unique index.
+                ExprKind::Column { source, column } if self.never_null(source, column) => Some((source, column)),
                 _ => None,
             })
             .collect();
@@ -340,6 +390,22 @@ impl<'b> Binder<'b> {
             self.warnings.borrow_mut().push(finding);
         }
     }
+}
+
+/// Whether rows that the order does not tell apart have the same value, in every byte.
+fn told_by(order: &[Order], value: &Expr) -> bool {
+    !equal_may_differ(&value.ty.ty, value.ty.typmod) && order.iter().any(|o| alike(&o.expr, value))
+}
+
+/// The same expression, wherever it is written.
+pub(super) fn alike(a: &Expr, b: &Expr) -> bool {
+    fn without_spans(expr: &Expr) -> String {
+        let text = format!("{:?}", expr.kind);
+        let mut parts = text.split("span: Span {");
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts.fold(first, |all, part| all + part.split_once('}').map_or(part, |(_, rest)| rest))
+    }
+    without_spans(a) == without_spans(b)
 }
 
 fn mentions(expr: &Expr, source: u16) -> bool {

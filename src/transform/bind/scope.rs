@@ -57,6 +57,17 @@ impl Default for Frame {
     }
 }
 
+/// What the body of a subquery in FROM does not see.
+#[derive(Clone, Copy)]
+pub(super) enum Hidden {
+    /// LATERAL sees everything around it.
+    Nothing,
+    /// The tables beside it.
+    Beside,
+    /// A WITH name stands for what its own place sees: so many blocks.
+    Behind(usize),
+}
+
 const SYSTEM: &[&str] = &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
 
 impl<'b> Binder<'b> {
@@ -122,6 +133,23 @@ impl<'b> Binder<'b> {
         None
     }
 
+    /// Hides blocks from what is bound next; gives what to show again.
+    pub(super) fn hide(&self, hidden: Hidden) -> Vec<bool> {
+        let mut frames = self.frames.borrow_mut();
+        let seen = frames.iter().map(|f| f.visible).collect();
+        let from = match hidden {
+            Hidden::Nothing => frames.len(),
+            Hidden::Beside => frames.len().saturating_sub(1),
+            Hidden::Behind(blocks) => blocks,
+        };
+        frames.iter_mut().skip(from).for_each(|f| f.visible = false);
+        seen
+    }
+
+    pub(super) fn show(&self, seen: Vec<bool>) {
+        self.frames.borrow_mut().iter_mut().zip(seen).for_each(|(f, seen)| f.visible = seen);
+    }
+
     pub(super) fn push_frame(&self) {
         self.frames.borrow_mut().push(Frame::default());
     }
@@ -165,11 +193,19 @@ impl<'b> Binder<'b> {
             let mut with = of_frame().filter_map(|(i, s)| {
                 s.table.columns.iter().position(|c| c.name == column.text).map(|place| (i, s, place))
             });
-            let derived = frame.derived.iter().find(|d| d.columns.iter().any(|(n, _)| *n == column.text));
+            let mut several = frame.derived.iter().filter(|d| d.columns.iter().any(|(n, _)| *n == column.text));
+            let (derived, another) = (several.next(), several.next());
             match (with.next(), with.next()) {
                 (Some((_, source, _)), None) if derived.is_some() => {
                     let message = format!("column reference \"{}\" is ambiguous", column.text);
                     let (a, b) = (&source.alias, derived.map_or("", |d| &d.alias));
+                    return Err(self
+                        .error(codes::AMBIGUOUS, span, message)
+                        .help(format!("write {a}.{0} or {b}.{0}", column.text)));
+                }
+                (None, _) if another.is_some() => {
+                    let message = format!("column reference \"{}\" is ambiguous", column.text);
+                    let (a, b) = (derived.map_or("", |d| &d.alias), another.map_or("", |d| &d.alias));
                     return Err(self
                         .error(codes::AMBIGUOUS, span, message)
                         .help(format!("write {a}.{0} or {b}.{0}", column.text)));

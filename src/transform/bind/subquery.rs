@@ -149,6 +149,10 @@ impl Binder<'_> {
                 self.unordered(&bound, select);
             }
             Answer::Array { item, order, distinct: bound.distinct, limit }
+        } else if matches!(item.ty.ty, crate::catalogue::Type::Array(_)) {
+            return Err(self
+                .error(codes::UNSUPPORTED, span, "an array of the one array that an aggregate gives is not supported")
+                .help("write (SELECT array_agg(…) …) alone"));
         } else {
             // One row: an array of one element.
             let array = Expr { kind: ExprKind::Array(vec![item]), ty: ty.clone(), nullable: false, span };
@@ -159,7 +163,7 @@ impl Binder<'_> {
     }
 
     fn distinct_by(&self, order: &crate::transform::plan::Order, item: &Expr) -> Bound<()> {
-        if format!("{:?}", order.expr.kind) == format!("{:?}", item.kind) {
+        if super::query::alike(&order.expr, item) {
             return Ok(());
         }
         Err(self

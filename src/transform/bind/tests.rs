@@ -152,6 +152,46 @@ fn an_event_s_key_need_not_be_unique_but_its_id_is_never_null() {
     assert!(findings("key = [\"status\"]", "SELECT status FROM orders")[0].starts_with("PGS1041"));
 }
 
+/// What the check says of an order that leaves rows open.
+#[test]
+fn an_open_order_is_told_with_the_column_that_closes_it() {
+    let warned = |output: &str| {
+        let select = format!("SELECT o.id, {output} AS x FROM orders o");
+        let text = format!("/* pgspine\ntopic = \"t\"\nkey = [\"id\"]\n*/\n{select}");
+        let file = source::parse_text(Path::new("transforms"), Path::new("transforms/shop/order.sql"), text).unwrap();
+        let (_, warnings) = super::bind_with_warnings(&file, &catalogue()).unwrap();
+        warnings
+            .iter()
+            .map(|w| format!("{} {}", w.code, w.help.as_deref().unwrap_or("")))
+            .collect::<Vec<_>>()
+            .join("; ")
+    };
+    let of = |order: &str| format!("ARRAY(SELECT p.code FROM orders p WHERE p.status = o.status ORDER BY {order})");
+    let agg = |call: &str| format!("(SELECT {call} FROM orders p WHERE p.status = o.status)");
+    for open in [
+        of("p.placed_at"),
+        of("1 + 1"),
+        // Unique, and yet several rows may have NULL there.
+        "ARRAY(SELECT p.total FROM orders p WHERE p.status = o.status ORDER BY p.code COLLATE \"C\")".to_owned(),
+        agg("string_agg(p.code, ',' ORDER BY p.placed_at)"),
+        agg("array_agg(p.code ORDER BY 1)"),
+    ] {
+        assert!(warned(&open).starts_with("PGS1045 add p.id to the ORDER BY"), "{open}: {}", warned(&open));
+    }
+    let without = "ARRAY(SELECT p.code FROM orders p WHERE p.status = o.status)";
+    assert!(warned(without).starts_with("PGS1045 add one that ends with a unique column"), "{}", warned(without));
+    for closed in [
+        of("p.placed_at, p.id"),
+        // Rows with one value look alike.
+        "ARRAY(SELECT p.placed_at FROM orders p WHERE p.status = o.status ORDER BY p.placed_at)".to_owned(),
+        agg("string_agg(p.placed_at::text, ',' ORDER BY p.placed_at::text COLLATE \"C\", p.id)"),
+        agg("array_agg(p.id ORDER BY p.id)"),
+        agg("count(p.code)"),
+    ] {
+        assert_eq!(warned(&closed), "", "{closed}");
+    }
+}
+
 #[test]
 fn several_findings_come_at_once() {
     let found = findings("key = [\"id\"]", "SELECT id, a, b FROM orders WHERE c = 1");
