@@ -93,7 +93,7 @@ enum Side {
     /// Of the body: millions of them may have to wait.
     Hash(u128),
     /// It could not be rendered before either: the key is held, with this error told.
-    Failed(RowError),
+    Failed(Box<RowError>),
 }
 
 /// A topic key, and what is to stand under it now.
@@ -419,7 +419,7 @@ pub(super) fn root(
             // It could not be rendered when it came either: the key is held, or the bridge would have stopped there.
             Err(told) => {
                 let key = key_of(t, table, before, &mut b)?.map_err(|e| row_error(t, "?", s, e))?;
-                s.note_gone(key, Side::Failed(told));
+                s.note_gone(key, Side::Failed(Box::new(told)));
             }
         }
         for _ in 0..times {
@@ -491,7 +491,7 @@ pub(super) fn merge(
         let held = held::lookup(t, &key, state)?;
         let gone = s.gone.remove(&key);
         if let (Some(_), Some(Side::Failed(told)), Err(e)) = (&held, &gone, &body)
-            && (told, &None) == (&e.error, &e.row)
+            && (&**told, &None) == (&e.error, &e.row)
         {
             // The same is wrong as before, and no values are shown: nothing new to tell.
             t.counts.suppressed += 1;
