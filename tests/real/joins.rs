@@ -353,6 +353,19 @@ fn a_hot_look_up_row_is_split_and_killed() {
     s.work(2);
     s.catch_up();
     eprintln!("{:?}", s.verify());
+    // Parts are numbered on, as if nothing had happened.
+    let mut parts: Vec<(u64, String)> = Vec::new();
+    for r in s.topics().iter().flatten() {
+        let part =
+            r.headers.get("pgspine-part").map(|p| (r.headers["pgspine-seq"].parse().expect("a number"), p.clone()));
+        parts.extend(part);
+    }
+    parts.sort();
+    let mut parts: Vec<String> = parts.into_iter().map(|(_, part)| part).collect();
+    parts.dedup();
+    let wanted = (1..=parts.len()).map(|n| format!("{n}/{}", if n == parts.len() { "last" } else { "more" }));
+    assert_eq!(parts, wanted.collect::<Vec<_>>());
+    assert!(parts.len() > 4, "{parts:?}");
 }
 
 /// Rows move between partitions, and one partition alone is emptied.

@@ -167,9 +167,12 @@ fn position(r: &Record) -> Result<u64, String> {
     Ok(number(high)? << 32 | number(low)?)
 }
 
+/// `pgspine-seq`, key, value, id.
+type Numbered = (u64, Option<Canon>, Option<Canon>, Option<String>);
+
 /// Per commit each INSERT, in its place, and nothing else.
 fn events(i: usize, s: &Subject, begun: u64, commits: &[Commit], records: &[Record]) -> Result<(), String> {
-    let mut by_lsn: BTreeMap<u64, Vec<(u64, Option<Canon>, Option<Canon>, Option<String>)>> = BTreeMap::new();
+    let mut by_lsn: BTreeMap<u64, Vec<Numbered>> = BTreeMap::new();
     for r in records {
         let lsn = position(r)?;
         if header(r, "pgspine-origin") != "stream" || lsn <= begun {
