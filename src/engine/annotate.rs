@@ -94,11 +94,6 @@ impl Annotations {
         Ok(())
     }
 
-    /// Bytes that one batch holds of them.
-    pub fn len(&self) -> usize {
-        self.encoded.len()
-    }
-
     /// Puts them into the arena before the first record that carries them; gives their place.
     pub fn place(&mut self, out: &mut OutputBatch) -> Range<u32> {
         if self.encoded.is_empty() {

@@ -120,8 +120,6 @@ pub(super) struct Scratch {
     arena_begin: usize,
     seq: u64,
     skip: u64,
-    /// Records and bytes of the part that is skipped.
-    skipped: (usize, usize),
     part: u32,
     /// Bytes of records that may stay in `out`.
     room: usize,
@@ -163,18 +161,6 @@ impl Scratch {
             Mode::Replay => (u64::MAX, 0),
         };
         self.held.clear();
-    }
-
-    /// A record that an earlier part has brought to Kafka: parts are numbered as when they went out.
-    fn pass(&mut self, bytes: usize, limits: &SplitLimits) {
-        if self.skipped == (0, 0) {
-            self.part += 1;
-            self.skipped.1 = self.annotations.len();
-        }
-        self.skipped = (self.skipped.0 + 1, self.skipped.1 + bytes);
-        if self.skipped.0 >= limits.records || self.skipped.1 >= limits.bytes {
-            self.skipped = (0, 0);
-        }
     }
 
     /// The transaction's last records are in `out`.
@@ -255,8 +241,6 @@ impl Scratch {
         let seq = self.seq;
         self.seq += 1;
         if seq < self.skip {
-            let bytes = key.len() + value.map_or(0, <[u8]>::len) + event_id.map_or(0, <[u8]>::len);
-            self.pass(bytes, limits);
             return Ok(());
         }
         self.make_room(limits, out, outlet)?;
