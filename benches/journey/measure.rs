@@ -23,7 +23,7 @@ const STEP: Duration = Duration::from_millis(4);
 /// From the moment at which the slot is taken until the process ends.
 pub fn until_it_ends(child: &mut Child, database: &mut Database, slot: &str) -> Measured {
     let pid = child.id();
-    let limit = Instant::now() + Duration::from_secs(120);
+    let limit = Instant::now() + Duration::from_secs(300);
     let walsender = loop {
         if let Some(pid) = database.slot_pid(slot) {
             break pid;

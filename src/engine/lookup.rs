@@ -17,6 +17,9 @@ use super::table::{Identity, Table};
 /// Takes the identities of rows, until it breaks.
 pub(super) type EachIdentity<'f> = dyn FnMut(&[u8]) -> Result<ControlFlow<()>, EngineError> + 'f;
 
+/// Takes the identities of rows and what is stored of them, until it breaks.
+type EachStored<'f> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, EngineError> + 'f;
+
 /// The rows of one transform's sources in one view of the state.
 pub struct Rows<'s> {
     state: &'s State,
@@ -93,13 +96,7 @@ impl<'s> Rows<'s> {
     }
 
     /// Calls with the identity of each row of the table that begins with a link key's values, and what is stored of it.
-    fn leading(
-        &self,
-        table: usize,
-        places: &[usize],
-        key: &[u8],
-        f: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, EngineError>,
-    ) -> Result<(), EngineError> {
+    fn leading(&self, table: usize, places: &[usize], key: &[u8], f: &mut EachStored<'_>) -> Result<(), EngineError> {
         let Some(space) = self.tables[table].identity.space() else { return Ok(()) };
         let mut prefix = self.buffer();
         Access::identity(places, key, &mut prefix);

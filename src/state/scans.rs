@@ -9,9 +9,11 @@ use std::sync::Arc;
 use super::SpaceId;
 use super::hash::Build;
 
+type ByPrefix = HashMap<Box<[u8]>, Arc<Scan>, Build>;
+
 #[derive(Default)]
 pub(super) struct Scans {
-    kept: HashMap<SpaceId, HashMap<Box<[u8]>, Arc<Scan>, Build>, Build>,
+    kept: HashMap<SpaceId, ByPrefix, Build>,
     bytes: usize,
 }
 
