@@ -132,7 +132,8 @@ fn topics_are_what_postgresql_answers() {
     eprintln!("{shown}");
     drop(source.database);
     assert!(failures.is_empty(), "{} of {run} cases differ:\n{}", failures.len(), failures.join("\n"));
-    assert!(share < 25.0, "the generator writes what is refused: {share:.1} %");
+    // Of a few transforms it says nothing.
+    assert!(counts.transforms < 100 || share < 25.0, "the generator writes what is refused: {share:.1} %");
 }
 
 /// What one transform must be held against.

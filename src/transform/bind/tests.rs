@@ -65,6 +65,10 @@ fn every_refusal_has_its_code_and_its_help() {
         ("SELECT id FROM orders WHERE id", "PGS1034 argument of WHERE must be type boolean, not type bigint"),
         ("SELECT id FROM orders WHERE code = 1", "PGS1034 operator does not exist: text = integer"),
         ("SELECT id, 1/0 AS x FROM orders", "PGS1035 this constant fails always: division by zero"),
+        (
+            "SELECT id, ('\\x00'::bytea)::text::uuid AS x FROM orders",
+            "PGS1035 this constant fails always: invalid input syntax for type uuid",
+        ),
         ("SELECT id, CASE WHEN false THEN 1/0 ELSE 1 END AS x FROM orders", ""),
         (
             "SELECT id FROM orders WHERE code < 'b'",

@@ -118,7 +118,7 @@ pub static FUNCTIONS: &[Function] = casts! {
     out:
     "int2" Int2, immutable; "int4" Int4, immutable; "int8" Int8, immutable; "oid" Oid, immutable;
     "float4" Float4, immutable; "float8" Float8, immutable; "numeric" Numeric, immutable; "uuid" Uuid, immutable;
-    "bytea" Bytea, stable; "date" Date, stable; "time" Time, immutable; "timetz" TimeTz, immutable;
+    "bytea" Bytea, immutable; "date" Date, stable; "time" Time, immutable; "timetz" TimeTz, immutable;
     "timestamp" Timestamp, stable; "timestamptz" TimestampTz, stable; "interval" Arg::Interval, stable;
     "json" Json, immutable; "jsonb" Jsonb, immutable; "anyenum" AnyEnum, stable; "anyarray" AnyArray, stable;
     "record" Other("record"), stable; "other" Other("other"), stable;
