@@ -13,13 +13,14 @@ pub(super) fn again(
     let mut ends: Vec<usize> = (1..last.len()).filter(|&i| last[i].part != last[i - 1].part).collect();
     ends.push(0);
     let skip = ends[rng.usize(..ends.len())];
+    let parts = skip.checked_sub(1).and_then(|i| last[i].part).map_or(0, |(number, _)| number);
     // Only the end of a transaction that had records is what follows `last`.
     let commits = history.iter().flatten().filter(|m| m.data.first() == Some(&b'C')).count();
     let mut seen = 0;
     for m in history.iter().flatten() {
         seen += usize::from(m.data.first() == Some(&b'C'));
         let resumed = seen == commits && !last.is_empty();
-        let mode = if resumed { Mode::Emit { skip: skip as u64 } } else { Mode::Replay };
+        let mode = if resumed { Mode::Resume { skip: skip as u64, parts } } else { Mode::Replay };
         let Some((xid, applied)) = bridge.push(m, mode) else { continue };
         let records = applied.map_err(|e| format!("replay: {}", chain(&e)))?;
         let wanted = if resumed { &last[skip..] } else { &[] };
