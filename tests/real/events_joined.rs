@@ -231,7 +231,7 @@ fn look_ups_that_are_lost_are_a_gap_and_the_header_decides() {
         transaction(&mut s, 2, &["DELETE FROM outbox WHERE id = 'away'".into()]);
         match on_gap {
             "halt" => {
-                let log = s.refused(&[], 5, &["on_gap", "rows are gone from the state"]);
+                let log = s.refused(&[], 5, &["on_gap", "the rows of public.customer, which they look up"]);
                 s.start(&["--approve", &word(&log)]);
             }
             _ => s.start(&[]),
