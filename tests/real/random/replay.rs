@@ -20,7 +20,12 @@ pub(super) fn again(
     for m in history.iter().flatten() {
         seen += usize::from(m.data.first() == Some(&b'C'));
         let resumed = seen == commits && !last.is_empty();
-        let mode = if resumed { Mode::Resume { skip: skip as u64, parts } } else { Mode::Replay };
+        let mode = match (resumed, parts) {
+            (false, _) => Mode::Replay,
+            // No part, no cursor.
+            (true, 0) => Mode::Emit { skip: skip as u64 },
+            (true, _) => Mode::Resume { skip: skip as u64, parts },
+        };
         let Some((xid, applied)) = bridge.push(m, mode) else { continue };
         let records = applied.map_err(|e| format!("replay: {}", chain(&e)))?;
         let wanted = if resumed { &last[skip..] } else { &[] };
