@@ -25,7 +25,7 @@ use crate::state::{SpaceId, State, View};
 
 use super::diff::{OnError, Scratch, Sighting, Stamp, Transform, attach, key_of, key_text, push, render, row_values};
 use super::lookup::Rows;
-use super::reconcile::{CHUNK_ROWS, Entry, Steps, Summary};
+use super::reconcile::{Chunk, Steps, Summary};
 use super::store::recycled;
 use super::table::{RelationMap, RelationMaps, Resolved, Table};
 use super::{Engine, EngineError, SplitLimits, held};
@@ -239,25 +239,17 @@ pub fn emit_rows(
     let mut rendered = Rendered::default();
     let stamp = Stamp::new(info);
     loop {
-        let mut rows: Vec<Entry> = Vec::with_capacity(CHUNK_ROWS);
-        state.scan(task.rows, &from, |key, stored| {
-            rows.push((key.into(), stored.into()));
-            if rows.len() == CHUNK_ROWS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
-        let Some((last, _)) = rows.last() else { return Ok(summary) };
-        from.clear();
-        from.extend_from_slice(last);
-        let last_key: Vec<u8> = from.clone();
-        from.push(0);
-        for (_, stored) in &rows {
+        let rows = Chunk::next(state, task.rows, &mut from)?;
+        let Some(last_key) = rows.last_key() else { return Ok(summary) };
+        for (_, stored) in &rows.entries {
             let (times, image) = engine.tables[engine.transforms[task.transform].root()].image_of(stored)?;
             for _ in 0..times {
                 summary.roots += 1;
                 row(engine, task, &stamp, seq, image, &mut rendered, state, out, &mut summary)?;
             }
         }
-        steps.step(out, summary.roots, &last_key)?;
-        if rows.len() < CHUNK_ROWS {
+        steps.step(out, summary.roots, last_key)?;
+        if rows.is_last() {
             return Ok(summary);
         }
     }

@@ -45,10 +45,40 @@ pub struct Summary {
 }
 
 /// A key of the state and its value.
-pub(super) type Entry = (Box<[u8]>, Box<[u8]>);
+type Entry = (Box<[u8]>, Box<[u8]>);
 
 /// Rows taken from the state in one go; a step is committed at the latest after as many.
-pub(super) const CHUNK_ROWS: usize = 4096;
+const CHUNK_ROWS: usize = 4096;
+
+/// The next entries of a space; `from` moves behind them. Fewer than [`CHUNK_ROWS`] are the last ones.
+pub(super) struct Chunk {
+    pub entries: Vec<Entry>,
+}
+
+impl Chunk {
+    pub fn next(state: &State, space: SpaceId, from: &mut Vec<u8>) -> Result<Chunk, EngineError> {
+        let mut entries: Vec<Entry> = Vec::with_capacity(CHUNK_ROWS);
+        state.scan(space, from, |key, value| {
+            entries.push((key.into(), value.into()));
+            if entries.len() == CHUNK_ROWS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        if let Some((last, _)) = entries.last() {
+            from.clear();
+            from.extend_from_slice(last);
+            from.push(0);
+        }
+        Ok(Chunk { entries })
+    }
+
+    /// None: there are no more entries.
+    pub fn last_key(&self) -> Option<&[u8]> {
+        self.entries.last().map(|(key, _)| &key[..])
+    }
+
+    pub fn is_last(&self) -> bool {
+        self.entries.len() < CHUNK_ROWS
+    }
+}
 
 /// Evaluates all roots and emits what differs. `seq` goes on over all transforms of one reconcile.
 pub fn upserts(
@@ -71,19 +101,11 @@ pub fn upserts(
         state.put(h.space, h.key, None);
     }
     loop {
-        let mut rows: Vec<Entry> = Vec::with_capacity(CHUNK_ROWS);
-        state.scan(task.rows, &from, |key, image| {
-            rows.push((key.into(), image.into()));
-            if rows.len() == CHUNK_ROWS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
-        let Some((last, _)) = rows.last() else { return Ok(summary) };
-        from.clear();
-        from.extend_from_slice(last);
-        let last_key: Vec<u8> = from.clone();
-        from.push(0);
+        let rows = Chunk::next(state, task.rows, &mut from)?;
+        let Some(last_key) = rows.last_key() else { return Ok(summary) };
         let mut seen: Vec<Box<[u8]>> = Vec::new();
         let mut held: Vec<HeldChange> = Vec::new();
-        for (_, stored) in &rows {
+        for (_, stored) in &rows.entries {
             summary.roots += 1;
             one(engine, task, &stamp, seq, stored, &mut rendered, state, out, &mut seen, &mut held, &mut summary)?;
         }
@@ -93,8 +115,8 @@ pub fn upserts(
         for h in held {
             state.put(h.space, h.key, h.held.map(Held::encode));
         }
-        steps.step(out, summary.roots, &last_key)?;
-        if rows.len() < CHUNK_ROWS {
+        steps.step(out, summary.roots, last_key)?;
+        if rows.is_last() {
             return Ok(summary);
         }
     }
@@ -196,23 +218,16 @@ pub fn tombstones(
     let mut done = 0;
     let stamp = Stamp::new(info);
     loop {
-        let mut keys: Vec<Box<[u8]>> = Vec::with_capacity(CHUNK_ROWS);
-        state.scan(live, &from, |key, _| {
-            keys.push(key.into());
-            if keys.len() == CHUNK_ROWS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
-        let Some(last) = keys.last() else { return Ok(done) };
-        from.clear();
-        from.extend_from_slice(last);
-        from.push(0);
+        let keys = Chunk::next(state, live, &mut from)?;
+        let Some(last_key) = keys.last_key() else { return Ok(done) };
         let t = &engine.transforms[task.transform];
-        for key in &keys {
+        for (key, _) in &keys.entries {
             push(out, t.topic, t.partitions, key, None, &stamp, *seq, Origin::Reconcile);
             *seq += 1;
             done += 1;
         }
-        steps.step(out, done, last)?;
-        if keys.len() < CHUNK_ROWS {
+        steps.step(out, done, last_key)?;
+        if keys.is_last() {
             return Ok(done);
         }
     }

@@ -17,7 +17,7 @@ use crate::state::State;
 use super::decide::EventJob;
 use super::failure::Failure;
 use super::pipeline::Pipeline;
-use super::reconcile::{Barrier, Committing, TopicTask, settle};
+use super::reconcile::{Barrier, Committing, TopicTask, each_record, settle};
 
 pub fn emit_rows(
     p: &mut Pipeline<'_>,
@@ -76,11 +76,11 @@ fn read_known(
     t: &TopicTask,
     by_id: bool,
 ) -> Result<u64, Failure> {
-    let (mut failure, mut records) = (None, 0u64);
+    let mut records = 0u64;
     let mut load = state.load();
     let mut readback = Readback::new(&t.record, t.schema_id);
     let mut body = Vec::new();
-    let mut take = |record: emit::readback::Record<'_>| -> Result<(), Failure> {
+    let take = |record: emit::readback::Record<'_>| -> Result<(), Failure> {
         records += 1;
         if by_id {
             // A record without an id is none of ours, or from before there was one.
@@ -101,21 +101,7 @@ fn read_known(
         key.extend_from_slice(&records.to_be_bytes());
         Ok(load.put(t.live, &key, b"")?)
     };
-    let read = emit::readback::read(
-        options,
-        topic,
-        |record| {
-            take(record).map_err(|f| {
-                failure = Some(f);
-                emit::EmitError::Batch { what: "read-back".into() }
-            })
-        },
-        |_| {},
-    );
-    match (read, failure) {
-        (_, Some(f)) => return Err(f),
-        (read, None) => read?,
-    };
+    each_record(options, topic, take)?;
     load.finish()?;
     Ok(records)
 }

@@ -165,12 +165,11 @@ fn read_live(
     topic: &str,
     t: &TopicTask,
 ) -> Result<u64, Failure> {
-    let mut failure = None;
     let mut records = 0u64;
     let mut load = state.load();
     let mut readback = Readback::new(&t.record, t.schema_id);
     let mut body = Vec::new();
-    let mut take = |record: emit::readback::Record<'_>| -> Result<(), Failure> {
+    let take = |record: emit::readback::Record<'_>| -> Result<(), Failure> {
         records += 1;
         let Some(value) = record.value else { return Ok(load.remove(t.live, record.key)?) };
         body.clear();
@@ -184,6 +183,25 @@ fn read_live(
         };
         Ok(load.put(t.live, record.key, &hash.to_be_bytes())?)
     };
+    each_record(options, topic, take)?;
+    load.finish()?;
+    let mut alive = 0;
+    if records > 0 {
+        state.scan(t.live, b"", |_, _| {
+            alive += 1;
+            std::ops::ControlFlow::Continue(())
+        })?;
+    }
+    Ok(alive)
+}
+
+/// Every record of a topic, until `take` fails.
+pub(super) fn each_record(
+    options: &emit::Options,
+    topic: &str,
+    mut take: impl FnMut(emit::readback::Record<'_>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut failure = None;
     let read = emit::readback::read(
         options,
         topic,
@@ -196,18 +214,9 @@ fn read_live(
         |_| {},
     );
     match (read, failure) {
-        (_, Some(f)) => return Err(f),
-        (read, None) => read?,
-    };
-    load.finish()?;
-    let mut alive = 0;
-    if records > 0 {
-        state.scan(t.live, b"", |_, _| {
-            alive += 1;
-            std::ops::ControlFlow::Continue(())
-        })?;
+        (_, Some(f)) => Err(f),
+        (read, None) => Ok(read.map(drop)?),
     }
-    Ok(alive)
 }
 
 /// The live keys of a topic with the hashes of their bodies, in the order of keys.
