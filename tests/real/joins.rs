@@ -353,19 +353,21 @@ fn a_hot_look_up_row_is_split_and_killed() {
     s.work(2);
     s.catch_up();
     eprintln!("{:?}", s.verify());
-    // Parts are numbered on, as if nothing had happened.
-    let mut parts: Vec<(u64, String)> = Vec::new();
+    // Parts are numbered on, as if nothing had happened: in that transaction, and in one of the workload's that is large.
+    let mut split: BTreeMap<u64, BTreeMap<u64, String>> = BTreeMap::new();
     for r in s.topics().iter().flatten() {
-        let part =
-            r.headers.get("pgspine-part").map(|p| (r.headers["pgspine-seq"].parse().expect("a number"), p.clone()));
-        parts.extend(part);
+        if let Some(part) = r.headers.get("pgspine-part") {
+            let seq = r.headers["pgspine-seq"].parse().expect("a number");
+            split.entry(lsn(&r.headers["pgspine-lsn"])).or_default().insert(seq, part.clone());
+        }
     }
-    parts.sort();
-    let mut parts: Vec<String> = parts.into_iter().map(|(_, part)| part).collect();
-    parts.dedup();
-    let wanted = (1..=parts.len()).map(|n| format!("{n}/{}", if n == parts.len() { "last" } else { "more" }));
-    assert_eq!(parts, wanted.collect::<Vec<_>>());
-    assert!(parts.len() > 4, "{parts:?}");
+    for parts in split.values() {
+        let mut parts: Vec<&String> = parts.values().collect();
+        parts.dedup();
+        let wanted = (1..=parts.len()).map(|n| format!("{n}/{}", if n == parts.len() { "last" } else { "more" }));
+        assert_eq!(parts, wanted.collect::<Vec<_>>().iter().collect::<Vec<_>>());
+    }
+    assert!(split.values().any(|parts| parts.len() > 2000), "{:?}", split.values().map(BTreeMap::len));
 }
 
 /// Rows move between partitions, and one partition alone is emptied.
