@@ -5,7 +5,8 @@ mod document;
 use crate::capture::statistics::{self, TableStatistics};
 use crate::catalogue::Table;
 use crate::config::Config;
-use crate::runtime::project::{self, Definition, Project, TableUse};
+use crate::runtime::project::{self, Definition, Project};
+use crate::runtime::tables::TableUse;
 use crate::runtime::{Exit, Failure, unknown_transform};
 use crate::transform::Explained;
 

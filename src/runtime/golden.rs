@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::project::{Project, TableUse};
+use super::project::Project;
+use super::tables::TableUse;
 use crate::assemble::{AssembleOptions, Assembler};
 use crate::change::CommitInfo;
 use crate::config::Config;

@@ -9,8 +9,8 @@ use crate::metrics::Metrics;
 use crate::state::{SpaceId, State, TableState, TableStatus, bag, image};
 
 use super::failure::Failure;
-use super::project::TableUse;
 use super::shared::Shared;
+use super::tables::TableUse;
 
 /// A table that was loaded.
 pub struct Loaded {

@@ -18,6 +18,7 @@ mod idle;
 mod link;
 pub mod load;
 mod measure;
+mod outlet;
 pub mod options;
 mod pipeline;
 pub mod preview;
@@ -27,6 +28,7 @@ mod reconcile;
 pub mod session;
 pub mod shared;
 pub mod survey;
+pub mod tables;
 mod watch;
 
 use std::sync::Arc;

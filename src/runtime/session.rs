@@ -26,11 +26,12 @@ use super::idle::IdlePolicy;
 use super::link::Link;
 use super::load::{self, Loaded};
 use super::measure;
-use super::pipeline::{Ended, Limits, Pipeline, read_cursor};
-use super::project::{self};
+use super::outlet::read_cursor;
+use super::pipeline::{Ended, Limits, Pipeline};
 use super::reconcile::Barrier;
 use super::shared::Shared;
 use super::survey::{self, Survey};
+use super::tables::TableUse;
 use super::watch::{Watch, Watched};
 use super::{Until, options};
 
@@ -169,7 +170,7 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
     drop_unused(state, &wanted_tables)?;
 
     // Loads.
-    let to_load: Vec<(usize, &project::TableUse, String)> = decision
+    let to_load: Vec<(usize, &TableUse, String)> = decision
         .tables
         .iter()
         .enumerate()
