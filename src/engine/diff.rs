@@ -1,29 +1,25 @@
 //! From what happened to rows to what the topic must hear: both sides rendered, merged by topic key, compared.
 
 use std::collections::HashMap;
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::{Xxh3DefaultBuilder, xxh3_128};
 
 use crate::change::CommitInfo;
-use crate::clock;
-use crate::encode::{KeySchema, Outcome, Rendered, Renderer, RowError, body_of, partition, plain_json};
+use crate::encode::{KeySchema, Rendered, Renderer, RowError, body_of};
 use crate::lsn::EndLsn;
-use crate::record::{Origin, OutputBatch, OutputRecord, TopicId};
-use crate::state::image::BadImage;
+use crate::record::{OutputBatch, TopicId};
 use crate::state::{SpaceId, State};
-use crate::transform::Lookup;
-use crate::transform::eval::NoLookup;
 use crate::transform::function::Context;
 
-use super::annotate::Annotations;
 use super::held::{self, Held, HeldChange};
-use super::lookup::{Rows, with_row};
 use super::net::Net;
+use super::outgoing::Outgoing;
+use super::sighting::{Sighting, key_of, key_text, render, row_values};
 use super::source::SourceUse;
 use super::table::Table;
-use super::{EngineError, Mode, Outlet, Part, Progress, SIGN, SplitLimits};
+use super::{EngineError, Mode, Outlet, Progress, SIGN, SplitLimits};
 
 pub struct Transform {
     pub name: String,
@@ -114,95 +110,19 @@ pub(super) struct Scratch {
     gone_order: Vec<Box<[u8]>>,
     came: Vec<Came>,
     held: Vec<HeldChange>,
-    info: Option<CommitInfo>,
-    stamp: Option<Stamp>,
-    first: usize,
-    arena_begin: usize,
-    seq: u64,
-    skip: u64,
-    part: u32,
-    /// Bytes of records that may stay in `out`.
-    room: usize,
-    /// Records and bytes of the part that the outlet has set aside.
-    aside: (usize, usize),
-    pub annotations: Annotations,
+    pub outgoing: Outgoing,
 }
 
 impl Scratch {
-    /// Nothing of the next transaction is in `out`.
-    pub fn mark(&mut self, out: &OutputBatch) {
-        self.annotations.moved_on();
-        self.first = out.records.len();
-        self.arena_begin = out.arena.len();
+    pub fn begin(&mut self, info: &CommitInfo, mode: Mode, out: &OutputBatch, room: usize) {
+        self.outgoing.begin(info, mode, out, room);
+        self.held.clear();
     }
 
     /// The transaction has failed: what of it has not gone out is taken back.
     pub fn take_back(&mut self, out: &mut OutputBatch) {
-        out.records.truncate(self.first);
-        out.arena.truncate(self.arena_begin);
+        self.outgoing.take_back(out);
         self.held.clear();
-    }
-
-    pub fn seq(&self) -> u64 {
-        self.seq
-    }
-
-    pub fn begin(&mut self, info: &CommitInfo, mode: Mode, out: &OutputBatch, room: usize) {
-        self.info = Some(*info);
-        self.stamp = Some(Stamp::new(info));
-        self.mark(out);
-        self.seq = 0;
-        self.room = room;
-        self.aside = (0, 0);
-        (self.skip, self.part) = match mode {
-            Mode::Emit { skip } => (skip, 0),
-            Mode::Resume { skip, parts } => (skip, parts),
-            // Whatever it is, Kafka has it.
-            Mode::Replay => (u64::MAX, 0),
-        };
-        self.held.clear();
-    }
-
-    /// The transaction's last records are in `out`.
-    pub fn finish(&mut self, out: &mut OutputBatch, outlet: &mut dyn Outlet) -> Result<(), EngineError> {
-        let several = self.part > 0;
-        if several {
-            self.part += 1;
-            for r in &mut out.records[self.first..] {
-                r.part = Some((self.part, true));
-            }
-        }
-        if self.aside.0 > 0 {
-            outlet.whole(out, self.first, several.then_some(self.part))?;
-            self.aside = (0, 0);
-            self.mark(out);
-        }
-        Ok(())
-    }
-
-    /// Makes room for the next record: what is there becomes a part, or is set aside.
-    fn make_room(
-        &mut self,
-        limits: &SplitLimits,
-        out: &mut OutputBatch,
-        outlet: &mut dyn Outlet,
-    ) -> Result<(), EngineError> {
-        let (records, bytes) = (out.records.len() - self.first, out.arena.len() - self.arena_begin);
-        if self.aside.0 + records >= limits.records || self.aside.1 + bytes >= limits.bytes {
-            self.part += 1;
-            for r in &mut out.records[self.first..] {
-                r.part = Some((self.part, false));
-            }
-            let info = self.info.expect("begin was called");
-            outlet.part(out, self.first, &info, Part { number: self.part, done: self.seq - 1 })?;
-            self.aside = (0, 0);
-            self.mark(out);
-        } else if bytes + records * size_of::<OutputRecord>() >= self.room {
-            outlet.set_aside(out, self.first)?;
-            self.aside = (self.aside.0 + records, self.aside.1 + bytes);
-            self.mark(out);
-        }
-        Ok(())
     }
 
     /// Held keys as they are after the transaction go to the state.
@@ -211,107 +131,6 @@ impl Scratch {
             state.put(change.space, change.key, change.held.map(|h| h.encode()));
         }
     }
-
-    #[allow(clippy::too_many_arguments)]
-    fn emit(
-        &mut self,
-        topic: TopicId,
-        partitions: i32,
-        key: &[u8],
-        value: Option<&[u8]>,
-        limits: &SplitLimits,
-        out: &mut OutputBatch,
-        outlet: &mut dyn Outlet,
-    ) -> Result<(), EngineError> {
-        self.emit_event(topic, partitions, key, value, None, limits, out, outlet)
-    }
-
-    #[allow(clippy::too_many_arguments)]
-    pub fn emit_event(
-        &mut self,
-        topic: TopicId,
-        partitions: i32,
-        key: &[u8],
-        value: Option<&[u8]>,
-        event_id: Option<&[u8]>,
-        limits: &SplitLimits,
-        out: &mut OutputBatch,
-        outlet: &mut dyn Outlet,
-    ) -> Result<(), EngineError> {
-        let seq = self.seq;
-        self.seq += 1;
-        if seq < self.skip {
-            return Ok(());
-        }
-        self.make_room(limits, out, outlet)?;
-        let stamp = self.stamp.expect("begin was called");
-        let annotations = self.annotations.place(out);
-        push(out, topic, partitions, key, value, &stamp, seq, Origin::Stream);
-        attach(out, event_id, annotations);
-        Ok(())
-    }
-}
-
-/// What all records of a source transaction have in common.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Stamp {
-    pub end_lsn: EndLsn,
-    xid: u32,
-    /// Milliseconds since 1970, never in the future.
-    timestamp: i64,
-}
-
-impl Stamp {
-    pub fn new(info: &CommitInfo) -> Stamp {
-        let millis = (info.commit_time + clock::POSTGRES_EPOCH_MICROS) / 1000;
-        Stamp { end_lsn: info.end_lsn, xid: info.xid, timestamp: millis.min(clock::now_millis()) }
-    }
-}
-
-/// Gives the last record its own headers.
-pub(super) fn attach(out: &mut OutputBatch, event_id: Option<&[u8]>, annotations: Range<u32>) {
-    let Some(record) = out.records.last_mut() else { return };
-    record.annotations = annotations;
-    if let Some(id) = event_id {
-        let start = out.arena.len() as u32;
-        out.arena.extend_from_slice(id);
-        record.event_id = Some(start..out.arena.len() as u32);
-    }
-}
-
-/// Appends a record and its bytes.
-#[allow(clippy::too_many_arguments)]
-pub(super) fn push(
-    out: &mut OutputBatch,
-    topic: TopicId,
-    partitions: i32,
-    key: &[u8],
-    value: Option<&[u8]>,
-    stamp: &Stamp,
-    seq: u64,
-    origin: Origin,
-) {
-    let mut append = |bytes: &[u8]| {
-        let start = out.arena.len() as u32;
-        out.arena.extend_from_slice(bytes);
-        start..out.arena.len() as u32
-    };
-    let key_at = append(key);
-    let value_at = value.map(&mut append);
-    out.records.push(OutputRecord {
-        topic,
-        partition: partition(key, partitions as u32),
-        key: key_at,
-        value: value_at,
-        timestamp: stamp.timestamp,
-        lsn: stamp.end_lsn.0,
-        seq,
-        origin,
-        xid: stamp.xid,
-        part: None,
-        event_id: None,
-        annotations: 0..0,
-    });
 }
 
 /// Renders every row that the transaction changed, for one transform.
@@ -355,33 +174,6 @@ pub(super) fn transform(
     merge(t, s, limits, state, out, outlet)
 }
 
-/// A root on one side of the transaction.
-#[derive(Clone, Copy)]
-pub(super) struct Sighting<'r> {
-    /// None: it is not there.
-    pub image: Option<&'r [u8]>,
-    /// None: the plan has one source.
-    pub rows: Option<&'r Rows<'r>>,
-}
-
-impl<'r> Sighting<'r> {
-    pub fn alone(image: Option<&'r [u8]>) -> Sighting<'r> {
-        Sighting { image, rows: None }
-    }
-
-    fn lookup(&self) -> &dyn Lookup {
-        match self.rows {
-            Some(rows) => rows,
-            None => &NoLookup,
-        }
-    }
-
-    /// Whether what was evaluated counts.
-    fn check(&self) -> Result<(), EngineError> {
-        self.rows.map_or(Ok(()), Rows::check)
-    }
-}
-
 /// One root: where both sides have the same key and nothing else can meet them, the answer is at once. `times`: how often
 /// it is there after the transaction.
 #[allow(clippy::too_many_arguments)]
@@ -408,7 +200,7 @@ pub(super) fn root(
         if b.value == a.value {
             t.counts.suppressed += 1;
         } else {
-            s.emit(t.topic, t.partitions, &a.key, Some(&a.value), limits, out, outlet)?;
+            s.outgoing.emit(t.topic, t.partitions, &a.key, Some(&a.value), limits, out, outlet)?;
         }
         done = true;
     }
@@ -481,7 +273,7 @@ pub(super) fn merge(
     }
     let mut came = std::mem::take(&mut s.came);
     if let Some(key) = duplicate(&came) {
-        let lsn = s.info.expect("begin was called").end_lsn;
+        let lsn = s.outgoing.info().end_lsn;
         return Err(EngineError::DuplicateKey { transform: t.name.clone(), key: key_text(t, key), lsn });
     }
     for (n, (key, body)) in (1..).zip(came.drain(..)) {
@@ -511,7 +303,7 @@ pub(super) fn merge(
                 if same {
                     t.counts.suppressed += 1;
                 } else {
-                    s.emit(t.topic, t.partitions, &key, Some(&body), limits, out, outlet)?;
+                    s.outgoing.emit(t.topic, t.partitions, &key, Some(&body), limits, out, outlet)?;
                 }
                 if let (Some(_), OnError::DeadLetter { held, .. }) = (held, t.on_error) {
                     t.counts.held_changes += 1;
@@ -527,9 +319,9 @@ pub(super) fn merge(
                     Side::Hash(h) => h,
                     Side::Failed(_) => 0,
                 });
-                let info = s.info.expect("begin was called");
-                let letter = held::letter(&t.name, &error, info.end_lsn, s.seq, row);
-                s.emit(topic, partitions, &key, Some(letter.as_bytes()), limits, out, outlet)?;
+                let info = s.outgoing.info();
+                let letter = held::letter(&t.name, &error, info.end_lsn, s.outgoing.seq(), row);
+                s.outgoing.emit(topic, partitions, &key, Some(letter.as_bytes()), limits, out, outlet)?;
                 t.counts.held_changes += 1;
                 s.held.push(HeldChange { space, key, held: Some(Held { last_good }) });
             }
@@ -545,7 +337,7 @@ pub(super) fn merge(
         }
         let held = held::lookup(t, &key, state)?;
         if held.as_ref().is_none_or(|h| h.last_good.is_some()) {
-            s.emit(t.topic, t.partitions, &key, None, limits, out, outlet)?;
+            s.outgoing.emit(t.topic, t.partitions, &key, None, limits, out, outlet)?;
         }
         if let (Some(_), OnError::DeadLetter { held, .. }) = (held, t.on_error) {
             t.counts.held_changes += 1;
@@ -564,58 +356,6 @@ fn duplicate(came: &[Came]) -> Option<&[u8]> {
 }
 
 fn row_error(t: &Transform, key: &str, s: &Scratch, source: RowError) -> EngineError {
-    let lsn = s.info.expect("begin was called").end_lsn;
+    let lsn = s.outgoing.info().end_lsn;
     EngineError::Row { transform: t.name.clone(), key: key.to_owned(), lsn, source }
-}
-
-/// Whether the root is an entity of this transform; if so, key and value stand in `out`, framed.
-pub(super) fn render(
-    t: &mut Transform,
-    table: &Table,
-    root: Sighting<'_>,
-    out: &mut Rendered,
-) -> Result<Result<bool, RowError>, EngineError> {
-    let Some(image) = root.image else { return Ok(Ok(false)) };
-    t.counts.evaluations += 1;
-    let rendered = with_row(table, &t.sources[0].slots, image, |row| {
-        t.renderer.render(&t.context, row, root.lookup(), out).map(|o| o == Outcome::Entity)
-    })?;
-    root.check()?;
-    Ok(rendered)
-}
-
-/// The topic key alone, of a root whose value cannot be rendered.
-pub(super) fn key_of<'o>(
-    t: &Transform,
-    table: &Table,
-    root: Sighting<'_>,
-    out: &'o mut Rendered,
-) -> Result<Result<&'o [u8], RowError>, EngineError> {
-    let key = with_row(table, &t.sources[0].slots, root.image.unwrap_or_default(), |row| {
-        t.renderer.key(&t.context, row, root.lookup(), out)
-    })?;
-    root.check()?;
-    Ok(key.map(|()| &out.key[..]))
-}
-
-/// The root's row in PostgreSQL's text forms, for a dead letter that shows it.
-pub(super) fn row_values(
-    t: &Transform,
-    table: &Table,
-    image: Option<&[u8]>,
-) -> Result<Option<serde_json::Value>, BadImage> {
-    let (Some(columns), Some(image)) = (&t.dead_letter_columns, image) else { return Ok(None) };
-    with_row(table, &t.sources[0].slots, image, |row| {
-        let text = |cell: &Option<&[u8]>| cell.map(|c| String::from_utf8_lossy(c).into_owned());
-        Some(columns.iter().cloned().zip(row.iter().map(|c| serde_json::json!(text(c)))).collect())
-    })
-}
-
-/// A topic key as people read it: `{"order_id":1}`.
-pub(super) fn key_text(t: &Transform, key: &[u8]) -> String {
-    let json = match &t.key {
-        KeySchema::Avro { record, .. } => plain_json::record(record, body_of(key)).ok(),
-        KeySchema::String => t.key_columns.first().map(|c| plain_json::string_key(c, key)),
-    };
-    json.map_or_else(|| "?".to_owned(), |j| j.to_string())
 }

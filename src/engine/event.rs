@@ -23,9 +23,11 @@ use crate::relation::Relation;
 use crate::row::{Row, Tuple};
 use crate::state::{SpaceId, State, View};
 
-use super::diff::{OnError, Scratch, Sighting, Stamp, Transform, attach, key_of, key_text, push, render, row_values};
+use super::diff::{OnError, Transform};
 use super::lookup::Rows;
+use super::outgoing::{Outgoing, Stamp, attach, push};
 use super::reconcile::{Chunk, Steps, Summary};
+use super::sighting::{Sighting, key_of, key_text, render, row_values};
 use super::store::recycled;
 use super::table::{RelationMap, RelationMaps, Resolved, Table};
 use super::{Engine, EngineError, SplitLimits, held};
@@ -102,7 +104,7 @@ impl Events {
         tx: &Transaction,
         transforms: &mut [Transform],
         tables: &[Table],
-        scratch: &mut Scratch,
+        outgoing: &mut Outgoing,
         limits: &SplitLimits,
         state: &State,
         out: &mut OutputBatch,
@@ -134,7 +136,7 @@ impl Events {
                     let root = &roots[i];
                     let mut row = recycled(std::mem::take(values));
                     let done = insert(root, t, relation, &new, &info, &mut row, &looked_up[i], rendered)
-                        .and_then(|rendering| one(t, rendering, &row, rendered, scratch, limits, &info, out, outlet));
+                        .and_then(|rendering| one(t, rendering, &row, rendered, outgoing, limits, &info, out, outlet));
                     *values = recycled(row);
                     done?;
                 }
@@ -179,7 +181,7 @@ fn one(
     rendering: Result<bool, RowError>,
     row: Row<'_>,
     rendered: &Rendered,
-    scratch: &mut Scratch,
+    outgoing: &mut Outgoing,
     limits: &SplitLimits,
     info: &CommitInfo,
     out: &mut OutputBatch,
@@ -189,7 +191,7 @@ fn one(
         Ok(false) => Ok(()),
         Ok(true) => {
             let id = t.renderer.has_event_id().then_some(&rendered.event_id[..]);
-            scratch.emit_event(t.topic, t.partitions, &rendered.key, Some(&rendered.value), id, limits, out, outlet)
+            outgoing.emit_event(t.topic, t.partitions, &rendered.key, Some(&rendered.value), id, limits, out, outlet)
         }
         Err(e) => {
             t.counts.failed(&e);
@@ -197,8 +199,8 @@ fn one(
                 let key = key_text(t, &rendered.key);
                 return Err(EngineError::Row { transform: t.name.clone(), key, lsn: info.end_lsn, source: e });
             };
-            let letter = held::letter(&t.name, &e, info.end_lsn, scratch.seq(), shown(t, row));
-            scratch.emit_event(topic, partitions, &rendered.key, Some(letter.as_bytes()), None, limits, out, outlet)
+            let letter = held::letter(&t.name, &e, info.end_lsn, outgoing.seq(), shown(t, row));
+            outgoing.emit_event(topic, partitions, &rendered.key, Some(letter.as_bytes()), None, limits, out, outlet)
         }
     }
 }

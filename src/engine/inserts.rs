@@ -14,7 +14,8 @@ use crate::row::Tuple;
 use crate::state::{SpaceId, State, image};
 use crate::transform::eval::NoLookup;
 
-use super::diff::{OnError, Stamp, Transform, push};
+use super::diff::{OnError, Transform};
+use super::outgoing::{Stamp, push};
 use super::store::recycled;
 use super::table::{Identity, Resolved};
 use super::{Engine, Mode, learn};

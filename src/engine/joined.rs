@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use crate::state::{State, View};
 
-use super::diff::{self, Scratch, Sighting, Transform};
+use super::diff::{self, Scratch, Transform};
 use super::lookup::Rows;
 use super::net::Net;
+use super::sighting::Sighting;
 use super::table::{Identity, Table};
 use super::touched::Touched;
 use super::{EngineError, Outlet, Progress, SIGN, SplitLimits};

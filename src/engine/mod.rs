@@ -21,7 +21,9 @@ mod inserts;
 mod joined;
 mod lookup;
 mod net;
+mod outgoing;
 pub mod reconcile;
+mod sighting;
 pub mod source;
 mod store;
 mod table;
@@ -187,8 +189,8 @@ impl Engine {
         outlet: &mut dyn Outlet,
     ) -> Result<(), EngineError> {
         let info = tx.info;
-        self.diff.mark(out);
-        self.diff.annotations.clear();
+        self.diff.outgoing.mark(out);
+        self.diff.outgoing.annotations.clear();
         self.events.begin();
         if !inserts::apply(self, tx, &info, mode, state, out, outlet.room()) {
             self.diff.take_back(out);
@@ -265,7 +267,7 @@ impl Engine {
                 }
                 Change::Message { prefix, content } => {
                     if prefix == annotate::PREFIX {
-                        diff.annotations.add(content);
+                        diff.outgoing.annotations.add(content);
                     }
                     Ok(())
                 }
@@ -310,9 +312,9 @@ impl Engine {
             diff::transform(transform, table, net, alive, diff, &limits, state, out, outlet)?;
         }
         if emits {
-            events.emit(tx, transforms, tables, diff, &limits, state, out, outlet)?;
+            events.emit(tx, transforms, tables, &mut diff.outgoing, &limits, state, out, outlet)?;
         }
-        self.diff.finish(out, outlet)?;
+        self.diff.outgoing.finish(out, outlet)?;
         state.keep_staged();
         self.net.store(&self.tables, &self.joined, state);
         self.diff.store_held(state);
@@ -321,7 +323,7 @@ impl Engine {
 
     /// Annotations that were refused so far, and why the last one was.
     pub fn refused_annotations(&self) -> (u64, &'static str) {
-        self.diff.annotations.refused()
+        self.diff.outgoing.annotations.refused()
     }
 
     /// The position moved on without a change for us.

@@ -15,9 +15,10 @@ use crate::encode::{Rendered, body_of};
 use crate::record::{Origin, OutputBatch};
 use crate::state::{SpaceId, State, View};
 
-use super::diff::{Sighting, Stamp, key_of, key_text, push, render, row_values};
 use super::held::{self, Held, HeldChange};
 use super::lookup::Rows;
+use super::outgoing::{Stamp, push};
+use super::sighting::{Sighting, key_of, key_text, render, row_values};
 use super::{Engine, EngineError, OnError};
 
 /// One transform's reconcile.
