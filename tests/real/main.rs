@@ -8,6 +8,7 @@ mod aggregate_oracle;
 mod bad_input;
 mod bad_select;
 mod blind;
+mod bridges;
 mod capture_catalogue;
 mod capture_server;
 mod capture_stream;

@@ -47,6 +47,8 @@ pub struct Oracle {
     last_lsn: u64,
     /// There was a reconcile besides the first: commits that it covers may cancel each other and leave no record.
     pub reconciles: bool,
+    /// Each view is of another bridge, which numbers its own records.
+    pub apart: bool,
 }
 
 struct Commit {
@@ -82,6 +84,7 @@ impl Oracle {
             commits: vec![],
             last_lsn: 0,
             reconciles: false,
+            apart: false,
         };
         let (lsn, rows) = oracle.ask();
         oracle.last_lsn = lsn;
@@ -191,13 +194,13 @@ impl Oracle {
     pub fn compare(&self, topics: &[Vec<Record>]) -> Result<Compared, String> {
         let mut schemas = Schemas::default();
         let mut compared = Compared { commits: self.commits.len(), ..Compared::default() };
-        let mut numbers: BTreeMap<Group, BTreeSet<u64>> = BTreeMap::new();
+        let mut numbers: Vec<BTreeMap<Group, BTreeSet<u64>>> = vec![BTreeMap::new(); topics.len().max(1)];
         for (i, records) in topics.iter().enumerate() {
             let topic = &self.views[i].topic;
-            let groups = groups(topic, records, &mut schemas, &mut numbers)?;
+            let groups = groups(topic, records, &mut schemas, &mut numbers[if self.apart { i } else { 0 }])?;
             self.topic(i, &groups, &mut compared).map_err(|e| format!("{topic}: {e}"))?;
         }
-        for (group, seqs) in numbers {
+        for (group, seqs) in numbers.into_iter().flatten() {
             let count = seqs.len() as u64;
             if seqs.last() != Some(&(count - 1)) {
                 return Err(format!("{group:?}: {count} records are numbered {seqs:?}"));
