@@ -233,7 +233,12 @@ fn a_server_without_tls() {
         "[bridge]\nname = \"x\"\n[postgres]\nurl = \"{url}\"\n[kafka]\nbootstrap_servers = \"127.0.0.1:1\"\n[registry]\nurl = \"http://127.0.0.1:1\"\n"
     );
     std::fs::write(folder.path().join("pgspine.toml"), toml).unwrap();
-    std::fs::create_dir(folder.path().join("transforms")).unwrap();
+    let transforms = folder.path().join("transforms");
+    std::fs::create_dir(&transforms).unwrap();
+    std::fs::write(transforms.join("t.sql"), "/* pgspine\ntopic = \"t\"\nkey = [\"id\"]\n*/\nSELECT id FROM t")
+        .unwrap();
+    let contract = "{\"type\": \"record\", \"name\": \"T\", \"fields\": [{\"name\": \"id\", \"type\": \"int\"}]}";
+    std::fs::write(transforms.join("t.avsc"), contract).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_pgspine"));
     let output = command.args(["setup", "--sql"]).current_dir(folder.path()).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
@@ -476,9 +481,7 @@ fn a_bridge_with_the_least_rights_over_tls() {
     let text = std::fs::read_to_string(&toml).unwrap();
     let begin = text.find("url = ").unwrap();
     let end = begin + text[begin..].find('\n').unwrap();
-    let keys = format!(
-        "url = \"{url}\"\npassword_file = \"password\"\npublication_mode = \"verify\"\npublication_columns = \"used\""
-    );
+    let keys = format!("url = \"{url}\"\npassword_file = \"password\"\npublication_mode = \"verify\"");
     std::fs::write(&toml, format!("{}{keys}{}", &text[..begin], &text[end..])).unwrap();
     let said = |o: &std::process::Output| {
         format!("{}{}", String::from_utf8_lossy(&o.stdout), String::from_utf8_lossy(&o.stderr))

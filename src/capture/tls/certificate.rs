@@ -10,6 +10,8 @@ pub struct Certificate {
     /// Seconds since 1970.
     pub not_before: i64,
     pub not_after: i64,
+    /// Issuer and subject are the same.
+    pub self_issued: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,16 +31,17 @@ impl Certificate {
         let mut outer = Der(Der(der).take(SEQUENCE)?);
         let mut signed = Der(outer.take(SEQUENCE)?);
         let algorithm = outer.take(SEQUENCE)?;
-        // Version (may be absent), serialNumber, signature, issuer; then validity.
+        // Version (may be absent), serialNumber, signature, issuer, validity, subject.
         if signed.peek() == Some(0xa0) {
             signed.next()?;
         }
-        for _ in 0..3 {
-            signed.next()?;
-        }
+        signed.next()?;
+        signed.take(SEQUENCE)?;
+        let issuer = signed.take(SEQUENCE)?;
         let mut validity = Der(signed.take(SEQUENCE)?);
         let (not_before, not_after) = (time(validity.next()?)?, time(validity.next()?)?);
-        Some(Certificate { hash: Hash::of(algorithm), not_before, not_after })
+        let self_issued = issuer == signed.take(SEQUENCE)?;
+        Some(Certificate { hash: Hash::of(algorithm), not_before, not_after, self_issued })
     }
 }
 

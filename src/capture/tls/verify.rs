@@ -45,7 +45,15 @@ impl Judge {
             };
         }
         let parsed = ParsedCertificate::try_from(end)?;
-        verify_server_cert_signed_by_trust_anchor(&parsed, &roots.store, between, now, self.algorithms.all)
+        match verify_server_cert_signed_by_trust_anchor(&parsed, &roots.store, between, now, self.algorithms.all) {
+            // That it calls itself an authority is not what its owner has to hear.
+            Err(Error::InvalidCertificate(CertificateError::Other(_)))
+                if Certificate::parse(end).is_some_and(|c| c.self_issued) =>
+            {
+                Err(CertificateError::UnknownIssuer.into())
+            }
+            done => done,
+        }
     }
 }
 
