@@ -6,8 +6,8 @@ use crate::diagnostic::Code;
 
 /// The connection string cannot be read, or names a parameter that is not known.
 pub const BAD_OPTIONS: Code = Code(4001);
-/// `sslmode` asks for TLS.
-pub const TLS_NOT_AVAILABLE: Code = Code(4002);
+/// `sslmode` asks for TLS, and the server has none.
+pub const TLS_NOT_OFFERED: Code = Code(4002);
 /// No host of the list answers.
 pub const NOT_REACHABLE: Code = Code(4003);
 /// The server refuses the role or the password, or asks for a method that is not supported.
@@ -40,3 +40,19 @@ pub const SLOT_MISSING: Code = Code(4018);
 pub const SERVER: Code = Code(4019);
 /// The connection ended, or the server went silent.
 pub const CONNECTION_LOST: Code = Code(4020);
+/// The server does not take this connection without TLS.
+pub const TLS_DEMANDED: Code = Code(4021);
+/// The server's certificate comes from an authority that is not trusted.
+pub const UNKNOWN_ISSUER: Code = Code(4022);
+/// The server's certificate has expired, or is not valid yet.
+pub const CERTIFICATE_EXPIRED: Code = Code(4023);
+/// The server's certificate is another host's.
+pub const WRONG_NAME: Code = Code(4024);
+/// The server wants a client certificate, or does not take ours.
+pub const CLIENT_CERTIFICATE: Code = Code(4025);
+/// A root certificate, client certificate or key that cannot be used.
+pub const TLS_FILES: Code = Code(4026);
+/// The TLS handshake failed otherwise.
+pub const TLS_FAILED: Code = Code(4027);
+/// `channel_binding` or `require_auth` asks for more than the server's authentication gives.
+pub const WEAK_AUTHENTICATION: Code = Code(4028);

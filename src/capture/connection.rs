@@ -4,14 +4,16 @@
 //! role's or database's own settings never change what we read.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::auth::authenticate;
+use super::auth::Authentication;
 use super::error::{Error, ProtocolError};
-use super::options::{Host, Options, Target};
+use super::options::{Host, Options, SslMode, Target};
 use super::rows::{Rows, RowsBuilder};
 use super::server_error::ServerError;
-use super::socket::{Address, Socket};
+use super::socket::{Address, Socket, Stream};
+use super::tls::{self, TlsError, TlsSettings};
 use super::wire::{Body, MAX_MESSAGE, Wire, message, put_cstr};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +46,8 @@ pub struct CancelToken {
     pid: u32,
     secret: u32,
     timeout: Duration,
+    /// The request goes as the connection did: with TLS, and the name that the certificate must carry.
+    tls: Option<Arc<(TlsSettings, String)>>,
 }
 
 /// A COPY that ended early: by the server or by the one who takes the rows.
@@ -69,29 +73,89 @@ pub fn connect(options: &Options, mode: Mode) -> Result<Connection, Error> {
     Err(last.unwrap_or(Error::Closed))
 }
 
+/// With TLS, without, or with the one and then the other, as `sslmode` says.
 fn connect_host(options: &Options, host: &Host, mode: Mode) -> Result<Connection, Error> {
-    let password = options.password_now()?;
+    let sslmode = match host {
+        // As libpq: whoever can read a unix socket's bytes can read the process.
+        Host::Unix { .. } => SslMode::Disable,
+        Host::Tcp { .. } => options.tls.mode,
+    };
+    let (mut plain, mut encrypted) = (false, true);
+    match sslmode {
+        SslMode::Disable => attempt(options, host, mode, &mut plain),
+        SslMode::Allow => match attempt(options, host, mode, &mut plain) {
+            Err(e) if is_refusal(&e) => match attempt(options, host, mode, &mut encrypted) {
+                Err(Error::Tls(TlsError::NotOffered { .. })) => Err(e),
+                second => second,
+            },
+            first => first,
+        },
+        SslMode::Prefer => match attempt(options, host, mode, &mut encrypted) {
+            // What went wrong with TLS says more than that the server does not want us without.
+            Err(e) if encrypted && is_refusal(&e) => attempt(options, host, mode, &mut plain).map_err(|_| e),
+            first => first,
+        },
+        SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => attempt(options, host, mode, &mut encrypted),
+    }
+}
+
+/// Whether it may go better with, or without, TLS: a line of pg_hba.conf decides by that, and so does a certificate.
+fn is_refusal(e: &Error) -> bool {
+    match e {
+        Error::Server(e) => e.sqlstate.starts_with("28"),
+        Error::Tls(_) | Error::TlsDemanded(_) | Error::ClientCertificate(_) => true,
+        _ => false,
+    }
+}
+
+/// `encrypted` asks for TLS, and says whether it was there: a server without TLS is good enough for `prefer`.
+fn attempt(options: &Options, host: &Host, mode: Mode, encrypted: &mut bool) -> Result<Connection, Error> {
+    let password = options.password_now(host)?;
     let deadline = Instant::now() + options.connect_timeout;
     let refused = |source| Error::Connect { address: host.to_string(), source };
-    let (socket, address) = Socket::connect(host, &options.keepalive, deadline).map_err(refused)?;
-    socket.set_write_timeout(Some(options.connect_timeout)).map_err(Error::from_io)?;
+    let (stream, address) = Stream::connect(host, &options.keepalive, deadline).map_err(refused)?;
+    let tls = match host {
+        Host::Tcp { name, .. } if *encrypted => Some(Arc::new((options.tls.clone(), name.clone()))),
+        _ => None,
+    };
+    let socket = secured(stream, tls.as_deref(), options.connect_timeout)?;
+    *encrypted = socket.session.is_some();
+    let encrypted = *encrypted;
     let mut wire = Wire::new(socket);
-    // Bounds the time between two reads; a server that drips bytes is not worth a finer clock.
-    wire.set_read_timeout(Some(options.connect_timeout))?;
     wire.send(&startup(options, mode))?;
-    authenticate(&mut wire, &options.user, password.as_deref()).map_err(|e| refused_walsender(e, &options.user))?;
+    let authentication = Authentication {
+        user: &options.user,
+        password: password.as_deref(),
+        binding: options.channel_binding,
+        allowed: options.allowed_methods,
+        encrypted,
+        end_point: wire.socket.session.as_ref().and_then(|s| s.end_point()),
+    };
+    authentication.run(&mut wire).map_err(|e| refused_connection(e, &options.user, encrypted))?;
     wire.limit = MAX_MESSAGE;
-    let cancel = CancelToken { address, pid: 0, secret: 0, timeout: options.connect_timeout };
+    let cancel = CancelToken { address, pid: 0, secret: 0, timeout: options.connect_timeout, tls };
     let mut connection = Connection { wire, state: State::Ready, parameters: BTreeMap::new(), backend_pid: 0, cancel };
-    connection.until_ready().map_err(|e| refused_walsender(e, &options.user))?;
+    connection.until_ready().map_err(|e| refused_connection(e, &options.user, encrypted))?;
     connection.pin_newer_settings()?;
-    if options.target == Target::Primary && connection.is_standby()? {
-        let source = std::io::Error::other("the server is a standby");
-        return Err(Error::Connect { address: host.to_string(), source });
+    if let Some(why) = connection.misses(options.target)? {
+        return Err(refused(std::io::Error::other(why)));
     }
     connection.wire.set_read_timeout(None)?;
-    connection.wire.socket.set_write_timeout(None).map_err(Error::from_io)?;
+    connection.wire.socket.stream.set_write_timeout(None).map_err(Error::from_io)?;
     Ok(connection)
+}
+
+/// The stream with its time limits, and with TLS if that is wanted.
+fn secured(mut stream: Stream, tls: Option<&(TlsSettings, String)>, limit: Duration) -> Result<Socket, Error> {
+    stream.set_write_timeout(Some(limit)).map_err(Error::from_io)?;
+    // Bounds the time between two reads; a server that drips bytes is not worth a finer clock.
+    stream.set_read_timeout(Some(limit)).map_err(Error::from_io)?;
+    let Some((settings, host)) = tls else { return Ok(Socket::plain(stream)) };
+    match tls::negotiate(&mut stream, settings, host)? {
+        Some(session) => Ok(Socket { stream, session: Some(Box::new(session)) }),
+        None if settings.mode == SslMode::Prefer => Ok(Socket::plain(stream)),
+        None => Err(TlsError::NotOffered { mode: settings.mode }.into()),
+    }
 }
 
 /// `INSERT 0 3`, `UPDATE 3`, `DELETE 3`.
@@ -235,6 +299,18 @@ impl Connection {
         }
     }
 
+    /// Why the server is not what `target_session_attrs` asks for.
+    fn misses(&mut self, target: Target) -> Result<Option<&'static str>, Error> {
+        if target == Target::Any {
+            return Ok(None);
+        }
+        if self.is_standby()? {
+            return Ok(Some("the server is a standby"));
+        }
+        let read_only = target == Target::ReadWrite && self.parameter("default_transaction_read_only") == Some("on");
+        Ok(read_only.then_some("sessions of the server are read-only"))
+    }
+
     /// Timeouts that not every version knows, so that they cannot stand in the startup message.
     fn pin_newer_settings(&mut self) -> Result<(), Error> {
         let version = self.server_version_num();
@@ -329,27 +405,34 @@ impl CancelToken {
     /// CancelRequest. The server gives no answer to it, whether it found something to cancel or not.
     pub fn cancel(&self) -> Result<(), Error> {
         let deadline = Instant::now() + self.timeout;
-        let socket = Socket::open(&self.address, &Default::default(), deadline).map_err(Error::from_io)?;
-        let mut wire = Wire::new(socket);
+        let stream = Stream::open(&self.address, &Default::default(), deadline).map_err(Error::from_io)?;
+        let mut wire = Wire::new(secured(stream, self.tls.as_deref(), self.timeout)?);
+        // No Terminate: the server reads one packet.
+        wire.forget();
         let mut out = Vec::with_capacity(16);
         for number in [16_u32, 80_877_102, self.pid, self.secret] {
             out.extend_from_slice(&number.to_be_bytes());
         }
         wire.send(&out)?;
         // The server closes when it has acted on it: then a statement that starts now is not hit any more.
-        wire.set_read_timeout(Some(self.timeout))?;
         match wire.receive() {
-            Ok(_) | Err(Error::Closed) => {}
-            Err(e) => return Err(e),
+            Ok(_) | Err(Error::Closed) => Ok(()),
+            Err(e) => Err(e),
         }
-        wire.forget();
-        Ok(())
     }
 }
 
-/// A walsender is refused for want of the REPLICATION attribute, or because all of `max_wal_senders` are there.
-fn refused_walsender(error: Error, role: &str) -> Error {
+/// Refusals that have their own repair: TLS or a client certificate is missing, a walsender lacks the REPLICATION
+/// attribute, all of `max_wal_senders` are there.
+fn refused_connection(error: Error, role: &str, encrypted: bool) -> Error {
     match error {
+        // Not translated unless the server's messages are: then it stays an authentication failure.
+        Error::Server(e) if e.sqlstate == "28000" && !encrypted && e.message.contains("no encryption") => {
+            Error::TlsDemanded(e)
+        }
+        Error::Server(e) if e.sqlstate == "28000" && e.message.contains("valid client certificate") => {
+            Error::ClientCertificate(e)
+        }
         Error::Server(e) if e.sqlstate == "42501" && e.severity == "FATAL" => {
             // CONNECT on the database is refused with the same SQLSTATE.
             if e.routine.as_deref() == Some("CheckMyDatabase") {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::codes;
 use super::options::OptionsError;
 use super::server_error::ServerError;
+use super::tls::TlsError;
 use crate::diagnostic::Diagnostic;
 use crate::lsn::Lsn;
 
@@ -32,6 +33,16 @@ pub enum Error {
     NoPassword,
     #[error("the server's part of the SCRAM exchange does not hold")]
     Scram(#[source] io::Error),
+    #[error("channel_binding=require, and {0}")]
+    NoChannelBinding(&'static str),
+    #[error("require_auth does not allow {method}, by which the server authenticates")]
+    MethodNotAllowed { method: &'static str },
+    #[error("no TLS connection to the server")]
+    Tls(#[from] TlsError),
+    #[error("the server does not take this connection without TLS")]
+    TlsDemanded(#[source] Box<ServerError>),
+    #[error("the server demands a client certificate")]
+    ClientCertificate(#[source] Box<ServerError>),
     #[error("the server answered with an error")]
     Server(#[from] Box<ServerError>),
     #[error("the server's message does not fit the protocol")]
@@ -102,7 +113,10 @@ impl Error {
     pub fn from_io(e: io::Error) -> Error {
         match e.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Error::ReadTimeout,
-            _ => Error::Io(e),
+            _ => match e.downcast::<rustls::Error>() {
+                Ok(tls) => Error::Tls(tls.into()),
+                Err(e) => Error::Io(e),
+            },
         }
     }
 
@@ -115,6 +129,10 @@ impl Error {
             // A secret that is just being replaced is away for a moment.
             Error::PasswordFile { .. } => true,
             Error::Options(_) | Error::AuthenticationMethod { .. } | Error::NoPassword | Error::Scram(_) => false,
+            Error::NoChannelBinding(_) | Error::MethodNotAllowed { .. } => false,
+            // The network can end a handshake; a certificate has to be replaced by somebody.
+            Error::Tls(TlsError::ClosedInHandshake) => true,
+            Error::Tls(_) | Error::TlsDemanded(_) | Error::ClientCertificate(_) => false,
             Error::Protocol(_) | Error::Answer { .. } | Error::RowCount { .. } => false,
             Error::WalLevel(_) | Error::NoReplicationRight { .. } => false,
             // A walsender or temporary slot of a dead connection is freed by itself; slots that stay are not.
@@ -122,6 +140,16 @@ impl Error {
             Error::SlotName { .. } | Error::SlotPlugin { .. } | Error::SlotDatabase { .. } => false,
             Error::SlotMissing { .. } | Error::SlotLost { .. } | Error::TimelineBreak { .. } => false,
             Error::Stopped => false,
+        }
+    }
+
+    /// True when a secret or certificate that is being replaced, here or on the server, explains it: both sides of a
+    /// rotation are seldom there at the same moment.
+    pub fn may_be_rotation(&self) -> bool {
+        match self {
+            Error::Tls(_) | Error::ClientCertificate(_) | Error::NoPassword | Error::Scram(_) => true,
+            Error::Server(e) => e.sqlstate.starts_with("28"),
+            _ => false,
         }
     }
 
@@ -139,16 +167,29 @@ impl Error {
 
     fn code_and_help(&self) -> (crate::diagnostic::Code, String) {
         let (code, help) = match self {
-            Error::Options(OptionsError::Tls { .. }) => {
-                (codes::TLS_NOT_AVAILABLE, "use sslmode=prefer or disable, or an encrypted tunnel to the server")
+            Error::Tls(e) => e.code_and_help(),
+            Error::TlsDemanded(_) => {
+                (codes::TLS_DEMANDED, "use sslmode=verify-full, or add a line for this role and address to pg_hba.conf")
             }
+            Error::ClientCertificate(_) => (
+                codes::CLIENT_CERTIFICATE,
+                "set sslcert and sslkey to a certificate of an authority in the server's ssl_ca_file",
+            ),
+            Error::NoChannelBinding(_) => {
+                (codes::WEAK_AUTHENTICATION, "use TLS and a scram-sha-256 password, or channel_binding=prefer")
+            }
+            Error::MethodNotAllowed { .. } => (
+                codes::WEAK_AUTHENTICATION,
+                "change the method in the server's pg_hba.conf, or the list in require_auth",
+            ),
             Error::Options(_) => (codes::BAD_OPTIONS, "write it as postgres://user@host:5432/database"),
             Error::Connect { .. } => {
                 (codes::NOT_REACHABLE, "check host, port, listen_addresses and the network between")
             }
-            Error::PasswordFile { .. } | Error::NoPassword => {
-                (codes::AUTHENTICATION, "set password_file, password or PGPASSWORD to the role's password")
-            }
+            Error::PasswordFile { .. } | Error::NoPassword => (
+                codes::AUTHENTICATION,
+                "set password_file, password or PGPASSWORD to the role's password, or write it into ~/.pgpass",
+            ),
             Error::AuthenticationMethod { .. } | Error::Scram(_) => {
                 (codes::AUTHENTICATION, "check pg_hba.conf and password_encryption on the server")
             }

@@ -1,6 +1,6 @@
 //! 1: bytes from the slot. The only room that knows PostgreSQL connections.
 //!
-//! `connection` speaks the protocol (on `socket`, `wire`, `auth`); `slot` makes and looks at slots; `timeline` decides
+//! `connection` speaks the protocol (on `socket`, `tls`, `wire`, `auth`, `passfile`); `slot` makes and looks at slots; `timeline` decides
 //! whether a server goes on where it stopped; `stream` starts replication and runs the `reader` thread, which paces
 //! itself (`pace`), answers keepalives (`feedback`) and hands over whole buffers (`chunk`).
 //!
@@ -32,10 +32,12 @@ mod ask;
 mod auth;
 mod keepalive;
 mod pace;
+mod passfile;
 mod probe;
 mod queue;
 mod reader;
 mod socket;
+mod tls;
 mod wire;
 
 pub use ask::ReadError;
@@ -47,3 +49,4 @@ pub use options::Options;
 pub use rows::{ResultRow, Rows};
 pub use server_error::ServerError;
 pub use stream::{Stream, StreamOptions};
+pub use tls::TlsError;

@@ -3,10 +3,15 @@
 //! What libpq knows and we do not is refused by name, never ignored. The password cannot be printed.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::auth::{AllowedMethods, Binding};
 use super::error::Error;
+use super::passfile;
+pub use super::tls::SslMode;
+use super::tls::{Root, TlsSettings};
 
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -16,7 +21,12 @@ pub struct Options {
     pub database: String,
     pub password: Password,
     pub application_name: String,
-    pub sslmode: SslMode,
+    pub tls: TlsSettings,
+    pub channel_binding: Binding,
+    /// `require_auth`
+    pub allowed_methods: AllowedMethods,
+    /// `passfile`; None: PGPASSFILE or `~/.pgpass`.
+    pub passfile: Option<PathBuf>,
     /// For one host, from the first packet to the server being ready.
     pub connect_timeout: Duration,
     pub keepalive: Keepalive,
@@ -29,27 +39,27 @@ pub struct Options {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Host {
-    Tcp { name: String, port: u16 },
-    Unix { directory: PathBuf, port: u16 },
+    /// `address` is `hostaddr`: where to connect to, while the certificate and `.pgpass` go by the name.
+    Tcp {
+        name: String,
+        address: Option<IpAddr>,
+        port: u16,
+    },
+    Unix {
+        directory: PathBuf,
+        port: u16,
+    },
 }
 
 /// Where the password comes from, asked at each connect.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub enum Password {
-    /// PGPASSWORD, if it is set.
+    /// PGPASSWORD, if it is set; else the password file of libpq.
     #[default]
     Environment,
     Value(String),
     /// The file's first line.
     File(PathBuf),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum SslMode {
-    Disable,
-    Allow,
-    #[default]
-    Prefer,
 }
 
 /// `target_session_attrs`.
@@ -59,6 +69,8 @@ pub enum Target {
     Any,
     /// Not a standby.
     Primary,
+    /// Nor one whose sessions begin read-only.
+    ReadWrite,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,8 +88,8 @@ pub enum OptionsError {
     Unknown { name: String, nearest: Option<&'static str> },
     #[error("{name} = {value:?} is not supported; {expected}")]
     Value { name: String, value: String, expected: &'static str },
-    #[error("sslmode={mode} needs TLS, which this version does not have yet")]
-    Tls { mode: String },
+    #[error("{name} is not supported: {reason}")]
+    Refused { name: String, reason: &'static str },
     #[error("{0}")]
     Syntax(&'static str),
     #[error("{0} is missing")]
@@ -110,6 +122,26 @@ const PARAMETERS: &[&str] = &[
     "sslrootcert",
     "sslcert",
     "sslkey",
+    "sslsni",
+    "sslcertmode",
+    "ssl_min_protocol_version",
+    "require_auth",
+    "passfile",
+];
+
+/// What libpq knows and we refuse: with silence somebody would believe in a protection that is not there.
+const REFUSED: &[(&str, &str)] = &[
+    ("sslpassword", "keep the key without a passphrase, readable by its owner only"),
+    ("sslcrl", "revocation lists are not read; give the server a certificate with a short life instead"),
+    ("sslcrldir", "revocation lists are not read; give the server a certificate with a short life instead"),
+    ("ssl_max_protocol_version", "the newest version that both sides know is used"),
+    ("load_balance_hosts", "a slot lives on one server: hosts are tried in their order"),
+    ("requirepeer", "it is not checked on unix sockets"),
+    ("service", "write its parameters out"),
+    ("replication", "it is set where it is needed"),
+    ("krbsrvname", "Kerberos is not supported"),
+    ("gsslib", "Kerberos is not supported"),
+    ("gssdelegation", "Kerberos is not supported"),
 ];
 
 impl Options {
@@ -122,10 +154,13 @@ impl Options {
         from_pairs(pairs)
     }
 
-    /// The password of this moment.
-    pub(super) fn password_now(&self) -> Result<Option<String>, Error> {
+    /// The password of this moment, in libpq's order: the parameter, PGPASSWORD, the password file.
+    pub(super) fn password_now(&self, host: &Host) -> Result<Option<String>, Error> {
         match &self.password {
-            Password::Environment => Ok(std::env::var("PGPASSWORD").ok()),
+            Password::Environment => Ok(std::env::var("PGPASSWORD").ok().filter(|p| !p.is_empty()).or_else(|| {
+                let path = self.passfile.clone().or_else(passfile::default_path)?;
+                passfile::look_up(&path, host, &self.database, &self.user)
+            })),
             Password::Value(value) => Ok(Some(value.clone())),
             Password::File(path) => match std::fs::read_to_string(path) {
                 Ok(text) => Ok(Some(text.lines().next().unwrap_or_default().to_owned())),
@@ -142,7 +177,10 @@ fn from_pairs(pairs: Vec<(String, String)>) -> Result<Options, OptionsError> {
         database: String::new(),
         password: Password::Environment,
         application_name: "pgspine".to_owned(),
-        sslmode: SslMode::Prefer,
+        tls: TlsSettings::default(),
+        channel_binding: Binding::Prefer,
+        allowed_methods: AllowedMethods::default(),
+        passfile: None,
         connect_timeout: Duration::from_secs(10),
         keepalive: Keepalive::default(),
         target: Target::Any,
@@ -150,6 +188,7 @@ fn from_pairs(pairs: Vec<(String, String)>) -> Result<Options, OptionsError> {
         options: None,
     };
     let (mut hosts, mut ports, mut hostaddr) = (String::new(), String::new(), String::new());
+    let mut mode = None;
     for (name, value) in pairs {
         let bad = |expected| OptionsError::Value { name: name.clone(), value: value.clone(), expected };
         let seconds = || value.parse().map(Duration::from_secs).map_err(|_| bad("a number of seconds"));
@@ -163,13 +202,42 @@ fn from_pairs(pairs: Vec<(String, String)>) -> Result<Options, OptionsError> {
             "application_name" | "fallback_application_name" => options.application_name = value,
             "options" => options.options = Some(value),
             "sslmode" => {
-                options.sslmode = match value.as_str() {
-                    "disable" => SslMode::Disable,
-                    "allow" => SslMode::Allow,
-                    "prefer" => SslMode::Prefer,
-                    "require" | "verify-ca" | "verify-full" => return Err(OptionsError::Tls { mode: value }),
-                    _ => return Err(bad("disable, allow or prefer")),
+                let parsed = SslMode::parse(&value);
+                mode = Some(parsed.ok_or(bad("disable, allow, prefer, require, verify-ca or verify-full"))?);
+            }
+            "sslrootcert" => {
+                options.tls.root = match value.as_str() {
+                    "" => Root::Default,
+                    "system" => Root::System,
+                    path => Root::File(path.into()),
                 }
+            }
+            "sslcert" => options.tls.certificate = path(value),
+            "sslkey" => options.tls.key = path(value),
+            "passfile" => options.passfile = path(value),
+            "sslcertmode" => match value.as_str() {
+                "allow" => {}
+                "disable" => options.tls.send_certificate = false,
+                _ => return Err(bad("allow or disable")),
+            },
+            "sslsni" => match value.as_str() {
+                "1" => {}
+                "0" => options.tls.sni = false,
+                _ => return Err(bad("0 or 1")),
+            },
+            "ssl_min_protocol_version" => match value.as_str() {
+                "TLSv1.2" => {}
+                "TLSv1.3" => options.tls.only_tls13 = true,
+                _ => return Err(bad("TLSv1.2 or TLSv1.3")),
+            },
+            "sslnegotiation" if value == "postgres" => {}
+            "sslnegotiation" => return Err(bad("postgres: TLS is asked for by SSLRequest, which every server knows")),
+            "sslcompression" if value == "0" => {}
+            "sslcompression" => return Err(bad("0")),
+            "require_auth" => {
+                let parsed = AllowedMethods::parse(&value);
+                options.allowed_methods =
+                    parsed.ok_or(bad("a list of none, password, md5 and scram-sha-256, or all with '!'"))?;
             }
             "connect_timeout" => options.connect_timeout = seconds()?.max(Duration::from_secs(1)),
             "keepalives" => options.keepalive.enabled = value != "0",
@@ -183,7 +251,13 @@ fn from_pairs(pairs: Vec<(String, String)>) -> Result<Options, OptionsError> {
             "target_session_attrs" => {
                 options.target = match value.as_str() {
                     "any" => Target::Any,
-                    "primary" | "read-write" => Target::Primary,
+                    "primary" => Target::Primary,
+                    "read-write" => Target::ReadWrite,
+                    "read-only" | "standby" | "prefer-standby" => {
+                        return Err(bad(
+                            "any, primary or read-write: the slot and what is published live on the primary",
+                        ));
+                    }
                     _ => return Err(bad("any, primary or read-write")),
                 }
             }
@@ -191,21 +265,37 @@ fn from_pairs(pairs: Vec<(String, String)>) -> Result<Options, OptionsError> {
             "client_encoding" => return Err(bad("always UTF8")),
             "gssencmode" if matches!(value.as_str(), "disable" | "prefer") => {}
             "gssencmode" => return Err(bad("disable or prefer")),
-            "channel_binding" if matches!(value.as_str(), "disable" | "prefer") => {}
-            "channel_binding" => return Err(bad("disable or prefer")),
-            // Without effect while sslmode stays below require, as in libpq.
-            "sslrootcert" | "sslcert" | "sslkey" => {}
+            "channel_binding" => {
+                options.channel_binding = match value.as_str() {
+                    "disable" => Binding::Disable,
+                    "prefer" => Binding::Prefer,
+                    "require" => Binding::Require,
+                    _ => return Err(bad("disable, prefer or require")),
+                }
+            }
             _ => {
+                if let Some((_, reason)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
+                    return Err(OptionsError::Refused { name, reason });
+                }
                 let near = |p: &&&str| strsim::damerau_levenshtein(p, &name);
                 let nearest = PARAMETERS.iter().min_by_key(near).filter(|p| near(p) <= 3).copied();
                 return Err(OptionsError::Unknown { name, nearest });
             }
         }
     }
-    if !hostaddr.is_empty() {
-        hosts = hostaddr;
-    }
-    options.hosts = host_list(&hosts, &ports)?;
+    options.tls.mode = match (&options.tls.root, mode) {
+        // Half the world has a certificate of one of these authorities: without the name it says nothing.
+        (Root::System, None | Some(SslMode::VerifyFull)) => SslMode::VerifyFull,
+        (Root::System, Some(weak)) => {
+            return Err(OptionsError::Value {
+                name: "sslmode".into(),
+                value: weak.word().into(),
+                expected: "verify-full is the only one with sslrootcert=system",
+            });
+        }
+        (_, mode) => mode.unwrap_or_default(),
+    };
+    options.hosts = host_list(&hosts, &hostaddr, &ports)?;
     if options.user.is_empty() {
         options.user = std::env::var("PGUSER").or_else(|_| std::env::var("USER")).unwrap_or_default();
     }
@@ -226,9 +316,30 @@ fn no_zero(name: &'static str, value: &str) -> Result<(), OptionsError> {
     if value.contains('\0') { Err(OptionsError::ZeroByte(name)) } else { Ok(()) }
 }
 
-/// Hosts and ports are lists; one port serves all hosts.
-fn host_list(hosts: &str, ports: &str) -> Result<Vec<Host>, OptionsError> {
-    let hosts: Vec<&str> = hosts.split(',').collect();
+fn path(value: String) -> Option<PathBuf> {
+    (!value.is_empty()).then(|| value.into())
+}
+
+/// Hosts, addresses and ports are lists; one port serves all hosts.
+fn host_list(hosts: &str, addresses: &str, ports: &str) -> Result<Vec<Host>, OptionsError> {
+    let hosts: Vec<&str> = if hosts.is_empty() { addresses } else { hosts }.split(',').collect();
+    let addresses: Vec<Option<IpAddr>> = match addresses {
+        "" => vec![None; hosts.len()],
+        some => some
+            .split(',')
+            .map(|a| match a {
+                "" => Ok(None),
+                a => a.parse().map(Some).map_err(|_| OptionsError::Value {
+                    name: "hostaddr".into(),
+                    value: a.into(),
+                    expected: "an IP address; names go into host",
+                }),
+            })
+            .collect::<Result<_, _>>()?,
+    };
+    if addresses.len() != hosts.len() {
+        return Err(OptionsError::Syntax("the list of addresses is not as long as the list of hosts"));
+    }
     let ports: Vec<u16> = ports
         .split(',')
         .map(|p| match p {
@@ -246,9 +357,9 @@ fn host_list(hosts: &str, ports: &str) -> Result<Vec<Host>, OptionsError> {
     let host = |(i, name): (usize, &&str)| {
         let port = if ports.len() == 1 { ports[0] } else { ports[i] };
         match *name {
-            "" => Host::Tcp { name: "localhost".into(), port },
-            path if path.starts_with('/') => Host::Unix { directory: path.into(), port },
-            name => Host::Tcp { name: name.to_owned(), port },
+            "" => Host::Tcp { name: "localhost".into(), address: addresses[i], port },
+            path if path.starts_with('/') && addresses[i].is_none() => Host::Unix { directory: path.into(), port },
+            name => Host::Tcp { name: name.to_owned(), address: addresses[i], port },
         }
     };
     Ok(hosts.iter().enumerate().map(host).collect())
@@ -372,7 +483,10 @@ impl fmt::Debug for Password {
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Host::Tcp { name, port } => write!(f, "{name}:{port}"),
+            Host::Tcp { name, address: Some(address), port } if *name != address.to_string() => {
+                write!(f, "{name}:{port} ({address})")
+            }
+            Host::Tcp { name, port, .. } => write!(f, "{name}:{port}"),
             Host::Unix { directory, port } => write!(f, "{}/.s.PGSQL.{port}", directory.display()),
         }
     }

@@ -58,7 +58,7 @@ impl Reader {
         if matches!(end, Error::Stopped) {
             self.farewell();
         }
-        self.socket.shutdown();
+        self.socket.stream.shutdown();
         self.queue.close(end);
     }
 
@@ -76,7 +76,7 @@ impl Reader {
     fn turn(&mut self, pace: &mut Pace) -> Result<(), Error> {
         self.attend()?;
         self.make_room();
-        let bytes = match read_some(&self.socket, &mut self.buffer[self.end..]) {
+        let bytes = match read_some(&mut self.socket, &mut self.buffer[self.end..]) {
             Ok(0) => return Err(Error::Closed),
             Ok(n) => n,
             Err(e) => match Error::from_io(e) {
@@ -117,7 +117,7 @@ impl Reader {
 
     fn send_status(&mut self) -> Result<(), Error> {
         let confirmed = self.feedback.confirmed();
-        (&self.socket).write_all(&standby_status(self.received, confirmed)).map_err(Error::from_io)?;
+        self.socket.write_all(&standby_status(self.received, confirmed)).map_err(Error::from_io)?;
         self.counters.statuses.fetch_add(1, Ordering::Relaxed);
         self.told = confirmed;
         self.last_status = Instant::now();
@@ -252,12 +252,12 @@ impl Reader {
     /// reset the connection and could lose it, so the rest is read and thrown away.
     fn farewell(&mut self) {
         let deadline = Instant::now() + FAREWELL;
-        if self.send_status().is_err() || (&self.socket).write_all(&message(b'X', |_| ())).is_err() {
+        if self.send_status().is_err() || self.socket.write_all(&message(b'X', |_| ())).is_err() {
             return;
         }
         self.buffer.resize(BUFFER, 0);
         while Instant::now() < deadline {
-            match read_some(&self.socket, &mut self.buffer) {
+            match read_some(&mut self.socket, &mut self.buffer) {
                 Ok(0) => return,
                 Ok(_) => {}
                 Err(e) => match Error::from_io(e) {

@@ -1,17 +1,26 @@
-//! The transport below the protocol: TCP or a unix socket today. TLS becomes one more variant.
+//! The transport below the protocol: TCP or a unix socket, and TLS over either of them.
+//!
+//! One thread at a time reads and writes a socket.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use socket2::{SockRef, TcpKeepalive};
 
 use super::options::{Host, Keepalive};
+use super::tls::Session;
 
 #[derive(Debug)]
-pub enum Socket {
+pub struct Socket {
+    pub stream: Stream,
+    /// None: what the protocol says goes as it is.
+    pub session: Option<Box<Session>>,
+}
+
+#[derive(Debug)]
+pub enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
@@ -23,12 +32,12 @@ pub enum Address {
     Unix(std::path::PathBuf),
 }
 
-impl Socket {
+impl Stream {
     /// Tries every address of the host until one answers or `deadline` has passed.
-    pub fn connect(host: &Host, keepalive: &Keepalive, deadline: Instant) -> io::Result<(Socket, Address)> {
+    pub fn connect(host: &Host, keepalive: &Keepalive, deadline: Instant) -> io::Result<(Stream, Address)> {
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         for address in host.addresses()? {
-            match Socket::open(&address, keepalive, deadline) {
+            match Stream::open(&address, keepalive, deadline) {
                 Ok(socket) => return Ok((socket, address)),
                 Err(e) => last = e,
             }
@@ -36,9 +45,9 @@ impl Socket {
         Err(last)
     }
 
-    pub fn open(address: &Address, keepalive: &Keepalive, deadline: Instant) -> io::Result<Socket> {
+    pub fn open(address: &Address, keepalive: &Keepalive, deadline: Instant) -> io::Result<Stream> {
         match address {
-            Address::Unix(path) => UnixStream::connect(path).map(Socket::Unix),
+            Address::Unix(path) => UnixStream::connect(path).map(Stream::Unix),
             Address::Tcp(address) => {
                 let left = deadline.saturating_duration_since(Instant::now());
                 if left.is_zero() {
@@ -56,7 +65,7 @@ impl Socket {
                 if let Some(timeout) = keepalive.user_timeout {
                     SockRef::from(&stream).set_tcp_user_timeout(Some(timeout))?;
                 }
-                Ok(Socket::Tcp(stream))
+                Ok(Stream::Tcp(stream))
             }
         }
     }
@@ -64,15 +73,15 @@ impl Socket {
     /// `None` waits for ever. A timeout shows as `WouldBlock`.
     pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         match self {
-            Socket::Tcp(s) => s.set_read_timeout(timeout),
-            Socket::Unix(s) => s.set_read_timeout(timeout),
+            Stream::Tcp(s) => s.set_read_timeout(timeout),
+            Stream::Unix(s) => s.set_read_timeout(timeout),
         }
     }
 
     pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         match self {
-            Socket::Tcp(s) => s.set_write_timeout(timeout),
-            Socket::Unix(s) => s.set_write_timeout(timeout),
+            Stream::Tcp(s) => s.set_write_timeout(timeout),
+            Stream::Unix(s) => s.set_write_timeout(timeout),
         }
     }
 
@@ -80,15 +89,15 @@ impl Socket {
     pub fn shutdown(&self) {
         // The other side may have gone first; then there is nothing left to shut down.
         let _ = match self {
-            Socket::Tcp(s) => s.shutdown(std::net::Shutdown::Both),
-            Socket::Unix(s) => s.shutdown(std::net::Shutdown::Both),
+            Stream::Tcp(s) => s.shutdown(std::net::Shutdown::Both),
+            Stream::Unix(s) => s.shutdown(std::net::Shutdown::Both),
         };
     }
 
-    pub fn try_clone(&self) -> io::Result<Socket> {
+    pub fn try_clone(&self) -> io::Result<Stream> {
         match self {
-            Socket::Tcp(s) => s.try_clone().map(Socket::Tcp),
-            Socket::Unix(s) => s.try_clone().map(Socket::Unix),
+            Stream::Tcp(s) => s.try_clone().map(Stream::Tcp),
+            Stream::Unix(s) => s.try_clone().map(Stream::Unix),
         }
     }
 }
@@ -96,35 +105,59 @@ impl Socket {
 impl Host {
     fn addresses(&self) -> io::Result<Vec<Address>> {
         match self {
-            Host::Tcp { name, port } => Ok((name.as_str(), *port).to_socket_addrs()?.map(Address::Tcp).collect()),
+            Host::Tcp { address: Some(address), port, .. } => Ok(vec![Address::Tcp((*address, *port).into())]),
+            Host::Tcp { name, port, .. } => Ok((name.as_str(), *port).to_socket_addrs()?.map(Address::Tcp).collect()),
             Host::Unix { directory, port } => Ok(vec![Address::Unix(directory.join(format!(".s.PGSQL.{port}")))]),
         }
     }
 }
 
-impl AsFd for Socket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Socket::Tcp(s) => s.as_fd(),
-            Socket::Unix(s) => s.as_fd(),
-        }
-    }
-}
-
-impl Read for &Socket {
+impl Read for Stream {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         match self {
-            Socket::Tcp(s) => (&*s).read(buf),
-            Socket::Unix(s) => (&*s).read(buf),
+            Stream::Tcp(s) => s.read(buf),
+            Stream::Unix(s) => s.read(buf),
         }
     }
 }
 
-impl Write for &Socket {
+impl Write for Stream {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         match self {
-            Socket::Tcp(s) => (&*s).write(buf),
-            Socket::Unix(s) => (&*s).write(buf),
+            Stream::Tcp(s) => s.write(buf),
+            Stream::Unix(s) => s.write(buf),
+        }
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Socket {
+    pub fn plain(stream: Stream) -> Socket {
+        Socket { stream, session: None }
+    }
+
+    /// Takes the transport away from here; what stays can only be dropped.
+    pub fn hand_over(&mut self) -> io::Result<Socket> {
+        Ok(Socket { stream: self.stream.try_clone()?, session: self.session.take() })
+    }
+}
+
+impl Read for Socket {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match &mut self.session {
+            None => self.stream.read(buf),
+            Some(session) => session.read(&mut self.stream, buf),
+        }
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        match &mut self.session {
+            None => self.stream.write(buf),
+            Some(session) => session.write(&mut self.stream, buf),
         }
     }
     fn flush(&mut self) -> io::Result<()> {

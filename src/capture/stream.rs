@@ -71,8 +71,8 @@ pub fn start(mut connection: Connection, options: StreamOptions) -> Result<Strea
     );
     let backend_pid = connection.backend_pid();
     let (socket, mut received) = connection.copy_both(&command).map_err(|e| slot::classify(e, &options.slot))?;
-    socket.set_read_timeout(Some(TICK.min(status_interval))).map_err(Error::Io)?;
-    socket.set_write_timeout(Some(INTERVAL_WITHOUT_TIMEOUT)).map_err(Error::Io)?;
+    socket.stream.set_read_timeout(Some(TICK.min(status_interval))).map_err(Error::Io)?;
+    socket.stream.set_write_timeout(Some(INTERVAL_WITHOUT_TIMEOUT)).map_err(Error::Io)?;
 
     let queue = Arc::new(Queue::new(options.queue_bytes));
     let feedback = Arc::new(Feedback::new(options.confirmed));

@@ -34,7 +34,7 @@ impl Wire {
     }
 
     pub fn send(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        (&self.socket).write_all(bytes).map_err(Error::from_io)
+        self.socket.write_all(bytes).map_err(Error::from_io)
     }
 
     /// The next message: its tag and body. Waits as long as the socket's read timeout allows.
@@ -52,7 +52,7 @@ impl Wire {
     /// Takes the connection apart: the socket, and what was received beyond the last message.
     pub fn take_apart(&mut self) -> Result<(Socket, Vec<u8>), Error> {
         self.polite = false;
-        Ok((self.socket.try_clone().map_err(Error::Io)?, self.buffer[self.start..self.end].to_vec()))
+        Ok((self.socket.hand_over().map_err(Error::Io)?, self.buffer[self.start..self.end].to_vec()))
     }
 
     /// No Terminate at the end.
@@ -61,7 +61,7 @@ impl Wire {
     }
 
     pub fn set_read_timeout(&self, timeout: Option<Duration>) -> Result<(), Error> {
-        self.socket.set_read_timeout(timeout).map_err(Error::from_io)
+        self.socket.stream.set_read_timeout(timeout).map_err(Error::from_io)
     }
 
     fn fill(&mut self) -> Result<(), Error> {
@@ -74,7 +74,7 @@ impl Wire {
             let grown = (self.buffer.len() + READ_STEP).max(self.buffer.len() * 2);
             self.buffer.resize(grown, 0);
         }
-        let n = read_some(&self.socket, &mut self.buffer[self.end..]).map_err(Error::from_io)?;
+        let n = read_some(&mut self.socket, &mut self.buffer[self.end..]).map_err(Error::from_io)?;
         if n == 0 {
             return Err(Error::Closed);
         }
@@ -87,15 +87,14 @@ impl Drop for Wire {
     fn drop(&mut self) {
         if self.polite {
             // The peer may be gone or its window full: the end of the connection says the same then.
-            let _ = self.socket.set_write_timeout(Some(Duration::from_millis(100)));
-            let _ = (&self.socket).write_all(&message(b'X', |_| ()));
+            let _ = self.socket.stream.set_write_timeout(Some(Duration::from_millis(100)));
+            let _ = self.socket.write_all(&message(b'X', |_| ()));
         }
     }
 }
 
 /// One read that a signal does not interrupt.
-pub fn read_some(socket: &Socket, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut socket: &Socket = socket;
+pub fn read_some(socket: &mut Socket, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         match socket.read(buffer) {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}

@@ -153,6 +153,17 @@ impl Failure {
         }
     }
 
+    /// A password or certificate that is being replaced explains it.
+    pub fn may_be_rotation(&self) -> bool {
+        match self {
+            Failure::Capture(e) => e.may_be_rotation(),
+            Failure::Load(LoadError::Connection { source, .. } | LoadError::Table { source, .. }) => {
+                source.may_be_rotation()
+            }
+            _ => false,
+        }
+    }
+
     /// All that a person has to read.
     pub fn diagnostics(&self) -> Vec<Diagnostic> {
         match self {

@@ -86,7 +86,12 @@ pub fn run(bridge: &mut Bridge) -> Exit {
             // Asked to end while it was trying: what is committed is committed, and the rest comes again.
             return Exit::Done;
         }
-        match failure.verdict() {
+        let verdict = match failure.verdict() {
+            // What worked once in this process was right then.
+            Verdict::Stop(_) if bridge.streamed && failure.may_be_rotation() => Verdict::Retry,
+            verdict => verdict,
+        };
+        match verdict {
             Verdict::ShutDown => return Exit::Done,
             Verdict::Stop(exit) => {
                 for d in failure.diagnostics() {

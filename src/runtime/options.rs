@@ -1,5 +1,6 @@
 //! From the configuration to each room's own options: the only place that knows both.
 
+use crate::capture::options::Password;
 use crate::capture::{self, publication};
 use crate::config::{self, Config, PublicationColumns};
 use crate::diagnostic::Severity;
@@ -14,8 +15,13 @@ use super::project::Project;
 pub fn postgres(config: &Config) -> Result<capture::Options, Failure> {
     let url = config.postgres.url.resolve()?;
     let mut options = capture::Options::parse(url.expose()).map_err(capture::Error::Options)?;
-    if let Some(password) = config.postgres.password.resolve()? {
-        options.password = capture::options::Password::Value(password.expose().to_owned());
+    // As in libpq, a password in the URL goes before PGPASSWORD, and an empty one is none: `.pgpass` may have it.
+    let written = matches!(options.password, Password::Value(_));
+    let environment = matches!(config.postgres.password, config::PasswordSource::Environment(_));
+    if let Some(password) = config.postgres.password.resolve()?
+        && !(environment && (written || password.expose().is_empty()))
+    {
+        options.password = Password::Value(password.expose().to_owned());
     }
     options.application_name = format!("pgspine/{}", config.bridge.name);
     // Names in our own queries are qualified; a pinned path keeps others' objects out of them.

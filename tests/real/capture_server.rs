@@ -9,7 +9,7 @@ use pgspine::lsn::{EndLsn, Lsn};
 
 /// A PostgreSQL server that ends with the test.
 pub struct Server {
-    folder: tempfile::TempDir,
+    pub folder: tempfile::TempDir,
     pub port: u16,
 }
 
@@ -39,7 +39,7 @@ impl Server {
         server
     }
 
-    fn data(&self) -> String {
+    pub fn data(&self) -> String {
         self.folder.path().join("data").display().to_string()
     }
 
@@ -78,7 +78,7 @@ impl Server {
         stream::start(self.walsender(), options)
     }
 
-    fn program(&self, name: &str, args: &[&str]) {
+    pub fn program(&self, name: &str, args: &[&str]) {
         let done = self.command(name, args).status().unwrap();
         assert!(done.success(), "{name} {args:?}: {done}");
     }
@@ -97,7 +97,7 @@ impl Server {
     }
 
     /// `pg_ctl stop -m fast`, in the background.
-    fn stop_fast(&self) -> std::process::Child {
+    pub fn stop_fast(&self) -> std::process::Child {
         self.command("pg_ctl", &["-D", &self.data(), "-m", "fast", "-w", "-t", "60", "stop"]).spawn().unwrap()
     }
 }

@@ -41,6 +41,7 @@ mod golden_recorder;
 mod huge;
 mod joins;
 mod net_effect;
+mod postgres_tls;
 mod process;
 mod random;
 mod reconcile;

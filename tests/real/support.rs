@@ -95,6 +95,11 @@ impl Services {
     }
 }
 
+/// On this test's thread, that server takes the place of the common PostgreSQL; until the end of the test.
+pub fn use_postgres(conninfo: String) {
+    OWN.with_borrow_mut(|own| own.insert("PGSPINE_TEST_POSTGRES".to_owned(), conninfo));
+}
+
 impl Drop for Services {
     fn drop(&mut self) {
         OWN.with_borrow_mut(BTreeMap::clear);

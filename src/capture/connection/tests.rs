@@ -35,7 +35,8 @@ fn against(answer: &'static [u8], stays: bool) -> Error {
             let _ = socket.read(&mut packet);
         }
     });
-    let options = Options::parse(&format!("host=127.0.0.1 port={port} user=u connect_timeout=1")).unwrap();
+    let options =
+        Options::parse(&format!("host=127.0.0.1 port={port} user=u connect_timeout=1 sslmode=disable")).unwrap();
     let e = connect(&options, Mode::Sql).unwrap_err();
     server.join().unwrap();
     e

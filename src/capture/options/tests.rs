@@ -1,7 +1,7 @@
 use super::*;
 
 fn tcp(name: &str, port: u16) -> Host {
-    Host::Tcp { name: name.into(), port }
+    Host::Tcp { name: name.into(), address: None, port }
 }
 
 #[test]
@@ -15,7 +15,7 @@ fn url_and_keywords_say_the_same() {
         assert_eq!(o.hosts, [tcp("db1", 5433), tcp("::1", 5432)]);
         assert_eq!((o.user.as_str(), o.database.as_str()), ("user", "shop"));
         assert_eq!(o.password, Password::Value("p@ss".into()));
-        assert_eq!((o.connect_timeout, o.sslmode), (Duration::from_secs(3), SslMode::Disable));
+        assert_eq!((o.connect_timeout, o.tls.mode), (Duration::from_secs(3), SslMode::Disable));
     }
 }
 
@@ -46,8 +46,41 @@ fn unknown_parameters_name_the_nearest() {
 #[test]
 fn what_cannot_be_kept_is_refused() {
     for (text, says) in [
-        ("user=u sslmode=verify-full", "sslmode=verify-full needs TLS, which this version does not have yet"),
-        ("user=u sslmode=yes", "sslmode = \"yes\" is not supported; disable, allow or prefer"),
+        (
+            "user=u sslmode=yes",
+            "sslmode = \"yes\" is not supported; disable, allow, prefer, require, verify-ca or verify-full",
+        ),
+        (
+            "user=u sslmode=require sslrootcert=system",
+            "sslmode = \"require\" is not supported; verify-full is the only one with sslrootcert=system",
+        ),
+        (
+            "user=u sslcrl=x",
+            "sslcrl is not supported: revocation lists are not read; give the server a certificate with a short life instead",
+        ),
+        (
+            "user=u load_balance_hosts=random",
+            "load_balance_hosts is not supported: a slot lives on one server: hosts are tried in their order",
+        ),
+        (
+            "user=u target_session_attrs=standby",
+            "target_session_attrs = \"standby\" is not supported; any, primary or read-write: the slot and what is published live on the primary",
+        ),
+        (
+            "user=u sslnegotiation=direct",
+            "sslnegotiation = \"direct\" is not supported; postgres: TLS is asked for by SSLRequest, which every server knows",
+        ),
+        (
+            "user=u ssl_min_protocol_version=TLSv1",
+            "ssl_min_protocol_version = \"TLSv1\" is not supported; TLSv1.2 or TLSv1.3",
+        ),
+        ("user=u channel_binding=maybe", "channel_binding = \"maybe\" is not supported; disable, prefer or require"),
+        (
+            "user=u require_auth=md5,!none",
+            "require_auth = \"md5,!none\" is not supported; a list of none, password, md5 and scram-sha-256, or all with '!'",
+        ),
+        ("user=u host=db hostaddr=db", "hostaddr = \"db\" is not supported; an IP address; names go into host"),
+        ("user=u host=a,b hostaddr=127.0.0.1", "the list of addresses is not as long as the list of hosts"),
         ("user=u port=0", "port = \"0\" is not supported; 1 to 65535"),
         ("user=u port=1,2", "the list of ports is not as long as the list of hosts"),
         ("user", "a keyword is not followed by '='"),
@@ -64,4 +97,26 @@ fn what_cannot_be_kept_is_refused() {
 fn the_password_is_never_printed() {
     let o = Options::parse("postgres://u:hushhush@h/d").unwrap();
     assert!(!format!("{o:?}").contains("hushhush"));
+}
+
+#[test]
+fn tls_is_read_as_libpq_does() {
+    let text = "postgres://u@db/d?sslmode=verify-ca&sslrootcert=/r&sslcert=/c&sslkey=/k&sslsni=0&\
+                ssl_min_protocol_version=TLSv1.3&channel_binding=require&hostaddr=10.0.0.1";
+    let o = Options::parse(text).unwrap();
+    let wanted = TlsSettings {
+        mode: SslMode::VerifyCa,
+        root: Root::File("/r".into()),
+        certificate: Some("/c".into()),
+        key: Some("/k".into()),
+        send_certificate: true,
+        sni: false,
+        only_tls13: true,
+    };
+    assert_eq!((&o.tls, o.channel_binding), (&wanted, Binding::Require));
+    assert_eq!(o.hosts, [Host::Tcp { name: "db".into(), address: "10.0.0.1".parse().ok(), port: 5432 }]);
+    assert_eq!(o.hosts[0].to_string(), "db:5432 (10.0.0.1)");
+    let o = Options::parse("user=u sslrootcert=system").unwrap();
+    assert_eq!((o.tls.mode, o.tls.root), (SslMode::VerifyFull, Root::System));
+    assert_eq!(Options::parse("user=u").unwrap().tls, TlsSettings::default());
 }
