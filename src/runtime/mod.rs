@@ -84,7 +84,14 @@ pub fn run(bridge: &mut Bridge) -> Exit {
             // Asked to end while it was trying: what is committed is committed, and the rest comes again.
             return Exit::Done;
         }
-        match failure.verdict() {
+        let verdict = match failure.verdict() {
+            // It was let in before: passwords and certificates are exchanged on both sides, one after the other.
+            Verdict::Stop(Exit::Configuration) if failure.is_credentials() && bridge.generation.is_some() => {
+                Verdict::Retry
+            }
+            verdict => verdict,
+        };
+        match verdict {
             Verdict::ShutDown => return Exit::Done,
             Verdict::Stop(exit) => {
                 for d in failure.diagnostics() {

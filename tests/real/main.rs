@@ -39,6 +39,7 @@ mod golden_entities;
 mod golden_recorder;
 mod huge;
 mod joins;
+mod kafka_security;
 mod net_effect;
 mod process;
 mod random;
