@@ -56,7 +56,7 @@ fn denial(code: RDKafkaErrorCode, reason: &str) -> Option<Denial> {
             Some(Denial::Tls)
         }
         // A broker that wants a certificate says so after TLS 1.3's handshake, where librdkafka sees a lost connection.
-        RDKafkaErrorCode::BrokerTransportFailure if reason.contains("alert certificate required") => Some(Denial::Tls),
+        RDKafkaErrorCode::BrokerTransportFailure if reason.contains("SSL alert number") => Some(Denial::Tls),
         _ => None,
     }
 }
@@ -87,6 +87,14 @@ mod tests {
         check(Code::Authentication, "what it says (after 3ms in state AUTH_REQ)", Some(Denial::Authentication));
         check(Code::SSL, "what it says", Some(Denial::Tls));
         check(Code::SSL, "SSL handshake failed: Disconnected: connecting to a PLAINTEXT broker listener?", None);
+        let alert = "what it says (after 1ms in state APIVERSION_QUERY)";
+        check(Code::BrokerTransportFailure, alert, None);
+        let trouble = Trouble::default();
+        trouble.note(
+            &KafkaError::Global(Code::BrokerTransportFailure),
+            "Receive failed: SSL routines::alert bad certificate: SSL alert number 42",
+        );
+        assert!(matches!(trouble.denied("asking"), Some(EmitError::Denied { denial: Denial::Tls, .. })));
         check(Code::BrokerTransportFailure, "Connection refused", None);
         check(Code::AllBrokersDown, "1/1 brokers are down", None);
     }

@@ -168,7 +168,7 @@ fn kafka_security_refusals_are_told_and_not_waited_for() {
     through(project, &sasl_servers, &sasl("PLAIN", "plain", &password, &other_ca));
     check_refused(project, "PGS5009", "ssl.ca.location", false);
     through(project, &format!("127.0.0.1:{port}"), &sasl("PLAIN", "plain", &password, &ca));
-    check_refused(project, "PGS5009", "another name", false);
+    check_refused(project, "PGS5009", "advertised.listeners", false);
 
     let mtls = [("security.protocol", "SSL"), ("ssl.ca.location", ca.as_str())];
     through(project, &ssl_servers, &mtls);
