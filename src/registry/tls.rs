@@ -93,19 +93,16 @@ fn tls_config(material: &Material) -> Result<TlsConfig, RegistryError> {
 
 /// A handshake that failed over certificates is told from a registry that does not answer.
 pub(super) fn refused(url: &str, source: ureq::Error) -> RegistryError {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&source);
-    while let Some(error) = cause {
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let tls = inner.and_then(|e| e.downcast_ref::<rustls::Error>()).or(error.downcast_ref::<rustls::Error>());
-        if let Some(tls) = tls {
-            return RegistryError::Tls { url: url.to_owned(), reason: tls.to_string(), theirs: !alerted(tls) };
-        }
-        cause = error.source();
+    let tls = match &source {
+        // So it comes from within a handshake.
+        ureq::Error::Io(e) => e.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()),
+        ureq::Error::Rustls(e) => Some(e),
+        _ => None,
+    };
+    if let Some(tls) = tls {
+        // An alert is what the other side says: it did not take our certificate, or misses one.
+        let theirs = !matches!(tls, rustls::Error::AlertReceived(_));
+        return RegistryError::Tls { url: url.to_owned(), reason: tls.to_string(), theirs };
     }
     RegistryError::Unreachable { url: url.to_owned(), source: Box::new(source) }
-}
-
-/// The other side did not take our certificate, or misses one.
-fn alerted(error: &rustls::Error) -> bool {
-    matches!(error, rustls::Error::AlertReceived(_))
 }

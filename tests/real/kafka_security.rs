@@ -133,7 +133,7 @@ fn kafka_security_each_way_in_carries_the_whole_bridge() {
 }
 
 /// What `check --live` and `run` say; `run` ends with 2 or goes on trying.
-fn check_refused(project: &Project, code: &str, words: &str, run_ends: bool) {
+pub fn check_refused(project: &Project, code: &str, words: &str, run_ends: bool) {
     let begun = Instant::now();
     let checked = project.output(&["check", "--live", "--json"]);
     let text = String::from_utf8(checked.stdout).expect("text");

@@ -47,6 +47,7 @@ mod reconcile;
 mod reconcile_fuse;
 mod reconcile_scene;
 mod registry;
+mod registry_security;
 mod restart_kafka;
 mod restart_postgres;
 mod restart_registry;
