@@ -351,8 +351,8 @@ impl fmt::Debug for Client {
 impl fmt::Debug for ClientOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientOptions")
-            .field("url", &self.url)
-            .field("username", &self.username)
+            // What could be credentials in it is refused when the client is made.
+            .field("url", &if self.url.contains('@') { "***" } else { &self.url })
             .finish_non_exhaustive()
     }
 }

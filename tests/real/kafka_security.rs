@@ -25,13 +25,13 @@ fn plain_password() -> String {
 }
 
 #[derive(Clone, Copy)]
-enum Mechanism {
+pub enum Mechanism {
     Sha256,
     Sha512,
 }
 
 /// Gives the user this password, over the listener that asks nobody.
-fn scram(user: &str, password: &str, mechanism: Mechanism) {
+pub fn scram(user: &str, password: &str, mechanism: Mechanism) {
     use native::rd_kafka_ScramMechanism_t as M;
     let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", kafka()).create().expect("a client");
     let (user, bytes) = (CString::new(user).expect("a name"), password.as_bytes());

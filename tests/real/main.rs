@@ -52,6 +52,7 @@ mod restart_kafka;
 mod restart_postgres;
 mod restart_registry;
 mod rooms;
+mod secrets;
 mod select_oracle;
 mod shutdown;
 mod status;

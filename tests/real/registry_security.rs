@@ -14,18 +14,18 @@ use crate::kafka_security::{check_refused, tls};
 use crate::support::*;
 
 /// haproxy before the registry of these tests, on three ports that stay the same.
-struct Door {
+pub struct Door {
     dir: tempfile::TempDir,
     ports: [u16; 3],
     child: Child,
 }
 
-const BASIC: usize = 0;
+pub const BASIC: usize = 0;
 const BEARER: usize = 1;
 const CERTIFICATE: usize = 2;
 
 impl Door {
-    fn open(password: &str) -> Door {
+    pub fn open(password: &str) -> Door {
         let dir = tempfile::tempdir().expect("a folder");
         let free = || TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
         let ports = [free(), free(), free()];
@@ -39,7 +39,7 @@ impl Door {
         self.child = start(self.dir.path().join("haproxy.cfg"), self.ports, password);
     }
 
-    fn url(&self, door: usize) -> String {
+    pub fn url(&self, door: usize) -> String {
         let real = registry();
         let path = real.trim_start_matches("http://").split_once('/').expect("a path").1.to_owned();
         format!("https://localhost:{}/{path}", self.ports[door])
