@@ -48,7 +48,10 @@ fn what_cannot_be_kept_is_refused() {
     for (text, says) in [
         ("user=u sslmode=verify-full", "sslmode=verify-full needs TLS, which this version does not have yet"),
         ("user=u sslmode=yes", "sslmode = \"yes\" is not supported; disable, allow or prefer"),
-        ("user=u port=0", "port = \"0\" is not supported; 1 to 65535"),
+        (
+            "user=u port=0",
+            "a port is a number from 1 to 65535; in a URL, / and @ of a password are written %2F and %40",
+        ),
         ("user=u port=1,2", "the list of ports is not as long as the list of hosts"),
         ("user", "a keyword is not followed by '='"),
         ("user='u", "a quoted value has no closing quote"),
