@@ -14,6 +14,7 @@
 // The vocabulary: what every room speaks. It imports nothing else of ours.
 pub mod catalogue;
 pub mod change;
+pub mod credential;
 pub mod datum;
 pub mod diagnostic;
 pub mod lsn;

@@ -145,7 +145,7 @@ impl Error {
 
     /// True when a secret or certificate that is being replaced, here or on the server, explains it: both sides of a
     /// rotation are seldom there at the same moment.
-    pub fn may_be_rotation(&self) -> bool {
+    pub fn is_credentials(&self) -> bool {
         match self {
             Error::Tls(_) | Error::ClientCertificate(_) | Error::NoPassword | Error::Scram(_) => true,
             Error::Server(e) => e.sqlstate.starts_with("28"),

@@ -344,11 +344,10 @@ fn host_list(hosts: &str, addresses: &str, ports: &str) -> Result<Vec<Host>, Opt
         .split(',')
         .map(|p| match p {
             "" => Ok(5432),
-            p => p.parse().ok().filter(|&p| p != 0).ok_or_else(|| OptionsError::Value {
-                name: "port".into(),
-                value: p.into(),
-                expected: "1 to 65535",
-            }),
+            // Not shown: the rest of a password that has a / in it looks like one.
+            p => p.parse().ok().filter(|&p| p != 0).ok_or(OptionsError::Syntax(
+                "a port is a number from 1 to 65535; in a URL, / and @ of a password are written %2F and %40",
+            )),
         })
         .collect::<Result<_, _>>()?;
     if ports.len() != 1 && ports.len() != hosts.len() {

@@ -44,7 +44,8 @@ struct Asking<'f> {
 
 impl Asking<'_> {
     fn note(&mut self, failure: &Failure) {
-        self.unreachable |= matches!(failure.verdict(), Verdict::Retry | Verdict::TakeOver);
+        self.unreachable |=
+            !failure.is_credentials() && matches!(failure.verdict(), Verdict::Retry | Verdict::TakeOver);
         self.findings.extend(failure.diagnostics());
     }
 

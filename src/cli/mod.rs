@@ -117,6 +117,7 @@ fn print(text: &str) {
 fn refused(args: &Args, failure: &Failure) -> Exit {
     print_findings(args, &failure.diagnostics());
     match failure.verdict() {
+        _ if failure.is_credentials() => Exit::Configuration,
         Verdict::Stop(exit) => exit,
         Verdict::Retry | Verdict::TakeOver => Exit::Unreachable,
         Verdict::ShutDown => Exit::Done,

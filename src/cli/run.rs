@@ -85,7 +85,6 @@ pub fn bridge(config: Config, shared: Arc<Shared>, run: &args::Run) -> Bridge {
         state: None,
         parked: None,
         part_records: None,
-        streamed: false,
         config,
     }
 }

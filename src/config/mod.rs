@@ -131,13 +131,6 @@ pub struct Kafka {
     pub properties: BTreeMap<String, Template>,
 }
 
-impl Kafka {
-    /// The properties with every substitution made; files are read now.
-    pub fn resolved_properties(&self) -> Result<BTreeMap<String, Secret>, SecretError> {
-        self.properties.iter().map(|(k, v)| Ok((k.clone(), v.resolve()?))).collect()
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Headers {
     None,

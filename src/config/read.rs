@@ -155,6 +155,9 @@ fn registry(mut s: Section<'_>, document: &Document) -> Registry {
 fn registry_urls(text: &str) -> Result<Vec<String>, String> {
     let urls: Vec<String> = text.split(',').map(|u| u.trim().trim_end_matches('/').to_owned()).collect();
     let good = |u: &String| u.starts_with("http://") || u.starts_with("https://");
+    if urls.iter().any(|u| u.split('/').nth(2).is_some_and(|authority| authority.contains('@'))) {
+        return Err("it holds credentials: write username and password (or bearer_token) beside it".to_owned());
+    }
     if urls.iter().all(good) { Ok(urls) } else { Err("each address begins with http:// or https://".to_owned()) }
 }
 

@@ -114,6 +114,11 @@ impl Template {
         Ok(Secret(text))
     }
 
+    /// Whether a later [`resolve`](Self::resolve) can give another text.
+    pub fn names_a_file(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::File(_)))
+    }
+
     /// The written text when nothing is substituted in it.
     pub fn as_literal(&self) -> Option<&str> {
         match self.parts.as_slice() {

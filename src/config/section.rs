@@ -90,7 +90,8 @@ impl<'d> Section<'d> {
         }
     }
 
-    /// A string with its `${…}` put in now, read by `parse`. A finding shows the value, so no secret is read this way.
+    /// A string with its `${…}` put in now, read by `parse`. No secret is read this way: a finding shows the value, if it
+    /// stands in the file as it is.
     pub fn parsed<T>(&mut self, key: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         let item = self.take(key)?;
         self.parsed_of(key, &item, parse)
@@ -108,6 +109,11 @@ impl<'d> Section<'d> {
         match parse(text.expose()) {
             Ok(value) => Some(value),
             Err(message) => {
+                let message = match template.as_literal() {
+                    Some(_) => message,
+                    // It came from elsewhere, where secrets are as well.
+                    None => message.replace(&format!("{:?}", text.expose()), "its value"),
+                };
                 self.finding(codes::BAD_VALUE, item, format!("{}: {message}", self.name(key)));
                 None
             }

@@ -124,8 +124,8 @@ listen = ""
     assert_eq!(c.postgres.url.resolve().unwrap().expose(), "host=h dbname=shop");
     assert_eq!(c.postgres.password.resolve().unwrap().unwrap().expose(), "pw");
     assert_eq!(c.postgres.publication, "A publication");
-    assert_eq!(c.kafka.resolved_properties().unwrap()["sasl.password"].expose(), "pw");
-    assert_eq!(c.kafka.resolved_properties().unwrap()["linger.ms"].expose(), "5");
+    assert_eq!(c.kafka.properties["sasl.password"].resolve().unwrap().expose(), "pw");
+    assert_eq!(c.kafka.properties["linger.ms"].resolve().unwrap().expose(), "5");
     assert_eq!((c.topics.entity["segment.ms"].as_str(), c.topics.entity["cleanup.policy"].as_str()), ("1", "compact"));
     let one = c.topic_override("shop.order.v1").unwrap();
     assert_eq!((one.partitions, one.on_error, one.dead_letter_rows), (Some(1), Some(OnError::DeadLetter), true));
@@ -155,7 +155,7 @@ fn variables_override_every_kind_of_key() {
     assert_eq!(c.postgres.url.resolve().unwrap().expose(), "postgres://other/db");
     assert!(c.postgres.temporary_slot);
     assert_eq!((c.topics.partitions, c.topic["shop.order.v1"].partitions), (3, Some(9)));
-    assert_eq!(c.kafka.resolved_properties().unwrap()["sasl.mechanism"].expose(), "PLAIN");
+    assert_eq!(c.kafka.properties["sasl.mechanism"].resolve().unwrap().expose(), "PLAIN");
     assert_eq!(c.reconcile.approve.len(), 2);
     assert_eq!(c.postgres.password.resolve().unwrap().unwrap().expose(), "pw");
 }

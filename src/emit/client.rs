@@ -8,23 +8,27 @@ use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
+use rdkafka::metadata::Metadata;
 use rdkafka::{Message, Offset, TopicPartitionList};
 
+use crate::credential::Unreadable;
+
 use super::error::{EmitError, is_refusal};
-use super::options::Options;
+use super::options::{self, Options};
+use super::trouble::Trouble;
 
 pub(super) type Reader = BaseConsumer<Logged>;
 
 /// librdkafka's own log and global errors: it retries by itself, so they are told, not raised.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Logged;
+#[derive(Clone, Debug, Default)]
+pub(super) struct Logged(pub Trouble);
 
 impl ClientContext for Logged {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         log(level, facility, message);
     }
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "librdkafka");
+        self.0.note(&error, reason);
     }
 }
 
@@ -40,17 +44,26 @@ pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     }
 }
 
-/// The user's properties with ours over them.
-pub(super) fn config(options: &Options) -> ClientConfig {
+/// The user's properties as they are now, with ours over them.
+pub(super) fn config(options: &Options) -> Result<ClientConfig, EmitError> {
     let mut config = ClientConfig::new();
     config.set("client.id", format!("pgspine.{}", options.bridge));
     config.set("log.connection.close", "false");
     for (name, value) in &options.properties {
+        let unreadable = |source| EmitError::Secret { property: name.clone(), source };
+        let value = value.read().map_err(unreadable)?;
+        // "probe" is librdkafka's word for looking where systems keep their roots.
+        if options::is_file(name)
+            && value != "probe"
+            && let Err(e) = std::fs::metadata(&value)
+        {
+            return Err(unreadable(Unreadable(format!("cannot read {value}: {e}"))));
+        }
         config.set(name, value);
     }
     config.set("bootstrap.servers", &options.bootstrap_servers);
     config.set_log_level(RDKafkaLogLevel::Info);
-    config
+    Ok(config)
 }
 
 pub(super) fn make<C, T>(config: &ClientConfig, context: C) -> Result<T, EmitError>
@@ -58,7 +71,14 @@ where
     C: ClientContext,
     T: FromClientConfigAndContext<C>,
 {
-    config.create_with_context(context).map_err(|source| EmitError::Client { source })
+    config.create_with_context(context).map_err(|source| match source {
+        // Its text has the value, and librdkafka's reason often repeats it.
+        KafkaError::ClientConfig(_, reason, name, value) => {
+            let reason = if value.is_empty() { reason } else { reason.replace(&value, "…") };
+            EmitError::Property { name, reason }
+        }
+        source => EmitError::Client { source },
+    })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,21 +91,21 @@ pub(super) enum Isolation {
 
 /// A consumer that only ever assigns: the group's name is needed by librdkafka, and never joined or committed to.
 pub(super) fn reader(options: &Options, isolation: Isolation) -> Result<Reader, EmitError> {
-    let mut config = consumer(options, isolation);
+    let mut config = consumer(options, isolation)?;
     config.set("group.id", format!("pgspine.{}.reader", options.bridge));
-    make(&config, Logged)
+    make(&config, Logged(Trouble::of(options)))
 }
 
 /// A client for questions about topics and offsets, not for [`scan`]. Without a group it is closed at once: one with a
 /// group takes a tenth of a second.
 pub(super) fn asker(options: &Options, isolation: Isolation) -> Result<Reader, EmitError> {
-    let mut config = consumer(options, isolation);
+    let mut config = consumer(options, isolation)?;
     config.remove("group.id");
-    make(&config, Logged)
+    make(&config, Logged(Trouble::of(options)))
 }
 
-fn consumer(options: &Options, isolation: Isolation) -> ClientConfig {
-    let mut config = config(options);
+fn consumer(options: &Options, isolation: Isolation) -> Result<ClientConfig, EmitError> {
+    let mut config = config(options)?;
     config
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
@@ -110,7 +130,50 @@ fn consumer(options: &Options, isolation: Isolation) -> ClientConfig {
             config.set(name, value);
         }
     }
-    config
+    Ok(config)
+}
+
+/// The first request of most clients: it ends as soon as it is known that no broker lets us in.
+pub(super) fn metadata(
+    reader: &Reader,
+    action: &'static str,
+    topic: &str,
+    timeout: Duration,
+) -> Result<Metadata, EmitError> {
+    let deadline = Instant::now() + timeout;
+    let mut step = FIRST_LOOK;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let source = match reader.fetch_metadata(Some(topic), step.min(left)) {
+            Ok(metadata) => return Ok(metadata),
+            Err(source) => source,
+        };
+        if let Some(denied) = denied(reader, action) {
+            return Err(denied);
+        }
+        let waits = matches!(
+            source.rdkafka_error_code(),
+            Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::OperationTimedOut)
+        );
+        if !waits || Instant::now() >= deadline {
+            return Err(EmitError::reading(action, source));
+        }
+        // A connection that breaks fails the request at once.
+        std::thread::park_timeout(Duration::from_millis(50));
+        step = (step * 2).min(timeout);
+    }
+}
+
+/// How long the first look waits before it asks whether there is an answer at all: time for a few handshakes.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
+
+/// What stands in the way of the reader, if it is a refusal. Not while it reads: it takes events from the queue.
+fn denied(reader: &Reader, action: &'static str) -> Option<EmitError> {
+    // The context hears of errors when the queue is served: one event each time, and a line of the log is one too.
+    for _ in 0..64 {
+        let _ = reader.poll(Duration::ZERO);
+    }
+    reader.context().0.denied(action)
 }
 
 /// Partitions of the topic; None when it does not exist. Never makes the topic.
@@ -119,7 +182,7 @@ pub(super) fn partitions(reader: &Reader, topic: &str, timeout: Duration) -> Res
     let deadline = Instant::now() + timeout;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let metadata = reader.fetch_metadata(Some(topic), left).map_err(|source| EmitError::reading(ACTION, source))?;
+        let metadata = metadata(reader, ACTION, topic, left)?;
         let Some(found) = metadata.topics().iter().find(|t| t.name() == topic) else { return Ok(None) };
         match found.error().map(RDKafkaErrorCode::from) {
             None => return Ok(Some(found.partitions().len() as i32)),
@@ -140,9 +203,10 @@ pub(super) fn watermarks(
     partition: i32,
     timeout: Duration,
 ) -> Result<(i64, i64), EmitError> {
+    const ACTION: &str = "asking for a partition's end";
     reader
         .fetch_watermarks(topic, partition, timeout)
-        .map_err(|source| EmitError::reading("asking for a partition's end", source))
+        .map_err(|source| denied(reader, ACTION).unwrap_or_else(|| EmitError::reading(ACTION, source)))
 }
 
 /// Waits until everything before `end` is committed or aborted; gives the first offset.
@@ -189,6 +253,7 @@ pub(super) fn scan(
 ) -> Result<(), EmitError> {
     const ACTION: &str = "reading a topic";
     let fail = |source| EmitError::reading(ACTION, source);
+    let refused = || reader.context().0.denied(ACTION);
     let mut open: Vec<Stretch> = stretches.iter().copied().filter(|s| s.from < s.to).collect();
     if open.is_empty() {
         return Ok(());
@@ -215,6 +280,7 @@ pub(super) fn scan(
                 }
             }
             Some(Err(KafkaError::PartitionEOF(partition))) => open.retain(|s| s.partition != partition),
+            Some(Err(_)) if refused().is_some() => return refused().map_or(Ok(()), Err),
             // We assign by hand, so the group's rights do not matter; and librdkafka reconnects by itself.
             Some(Err(error)) => match error.rdkafka_error_code() {
                 Some(RDKafkaErrorCode::GroupAuthorizationFailed) => continue,

@@ -9,6 +9,10 @@ pub const TRANSACTIONS_NOT_READY: Code = Code(5004);
 pub const NOT_AUTHORIZED: Code = Code(5005);
 pub const DOUBTFUL_ANSWER: Code = Code(5006);
 pub const SUPERSEDED: Code = Code(5007);
+/// A broker does not take the name or the password.
+pub const AUTHENTICATION: Code = Code(5008);
+/// One side does not take the other's certificate.
+pub const TLS: Code = Code(5009);
 pub const TOPIC_MISSING: Code = Code(5010);
 pub const PARTITION_COUNT: Code = Code(5011);
 pub const CLEANUP_POLICY: Code = Code(5012);
@@ -21,3 +25,5 @@ pub const TOPIC_NAME: Code = Code(5018);
 pub const RECORD_TOO_LARGE: Code = Code(5020);
 pub const PROGRESS_NEWER: Code = Code(5021);
 pub const PROGRESS_UNREADABLE: Code = Code(5022);
+/// A file that `[kafka.properties]` names cannot be read.
+pub const SECRET: Code = Code(5023);

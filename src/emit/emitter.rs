@@ -26,6 +26,7 @@ pub struct Emitter {
 
 /// How often an idle emitter looks after its client.
 const IDLE: Duration = Duration::from_millis(500);
+const WAITING: &str = "waiting for work";
 
 impl Emitter {
     /// Starts the thread "emitter". `answers` is called on it; after [`Answer::Failed`] never again.
@@ -183,8 +184,9 @@ impl Writer {
                 return Ok(None);
             }
             self.session.producer.poll();
-            if let Some(fatal) = self.session.producer.fatal("waiting for work") {
-                return Err(fatal);
+            let producer = &self.session.producer;
+            if let Some(error) = producer.fatal(WAITING).or_else(|| producer.denied(WAITING)) {
+                return Err(error);
             }
         }
         let Some(first) = self.queue.take() else { return Ok(None) };

@@ -2,10 +2,12 @@
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use crate::credential::Unreadable;
 use crate::diagnostic::Diagnostic;
 
 use super::codes;
 use super::progress::{Progress, ProgressError};
+use super::trouble::Denial;
 
 #[derive(Debug, thiserror::Error)]
 pub enum EmitError {
@@ -32,6 +34,20 @@ pub enum EmitError {
     NotReady { transactional_id: String, source: KafkaError },
     #[error("Kafka refuses {action}")]
     Refused { action: &'static str, source: KafkaError },
+    /// No broker takes our password, or one side the other's certificate.
+    #[error("Kafka does not let us in while {action}: {reason}")]
+    Denied {
+        action: &'static str,
+        denial: Denial,
+        reason: String,
+        /// A client that is made later may have another password or certificate: they stand in files.
+        rotates: bool,
+    },
+    #[error("[kafka.properties] {property:?}")]
+    Secret { property: String, source: Unreadable },
+    /// The value is left out: it may be a secret under a mistyped name.
+    #[error("[kafka.properties] {name:?}: {reason}")]
+    Property { name: String, reason: String },
     #[error("the Kafka client cannot be made")]
     Client { source: KafkaError },
     #[error("progress at offset {offset} of {topic}")]
@@ -67,7 +83,11 @@ impl EmitError {
             EmitError::Superseded { .. } => Remedy::Fenced,
             EmitError::TooLarge { .. } => Remedy::Row,
             EmitError::Away { .. } | EmitError::NotReady { .. } => Remedy::Wait,
+            // A file that is just being exchanged.
+            EmitError::Secret { .. } | EmitError::Denied { rotates: true, .. } => Remedy::Wait,
             EmitError::Refused { .. }
+            | EmitError::Denied { rotates: false, .. }
+            | EmitError::Property { .. }
             | EmitError::Client { .. }
             | EmitError::Progress { .. }
             | EmitError::NoTopic { .. }
@@ -97,6 +117,13 @@ impl EmitError {
                 "the principal needs Write and Describe on the transactional id and on the topics, Read on the progress \
                  topic, and Create and DescribeConfigs for [topics] mode = \"create\"",
             ),
+            EmitError::Denied { denial: Denial::Authentication, .. } => Diagnostic::error(codes::AUTHENTICATION, message)
+                .help("check sasl.mechanism, sasl.username and sasl.password in [kafka.properties] against what the listener takes"),
+            EmitError::Denied { denial: Denial::Tls, reason, .. } => Diagnostic::error(codes::TLS, message).help(tls_help(reason)),
+            EmitError::Secret { .. } => Diagnostic::error(codes::SECRET, message)
+                .help("check that the file is mounted and that pgspine's user may read it"),
+            EmitError::Property { .. } => Diagnostic::error(codes::PROPERTY_INVALID, message)
+                .help("correct [kafka.properties]; names and values are in librdkafka's CONFIGURATION.md"),
             EmitError::Client { .. } => Diagnostic::error(codes::PROPERTY_INVALID, message)
                 .help("correct [kafka.properties]; names and values are in librdkafka's CONFIGURATION.md"),
             EmitError::Progress { source: ProgressError::Newer { .. }, .. } => Diagnostic::error(codes::PROGRESS_NEWER, message)
@@ -141,11 +168,19 @@ pub(super) fn is_refusal(code: RDKafkaErrorCode) -> bool {
             | GroupAuthorizationFailed
             | ClusterAuthorizationFailed
             | TransactionalIdAuthorizationFailed
-            | Authentication
-            | SaslAuthenticationFailed
             | InvalidTransactionTimeout
             | UnsupportedFeature
     )
+}
+
+/// Which side was not pleased tells what to change. librdkafka says of a wrong name what it says of an unknown authority.
+fn tls_help(reason: &str) -> &'static str {
+    if reason.contains("SSL alert number") {
+        "the broker wants a client certificate that it trusts: check ssl.certificate.location and ssl.key.location in [kafka.properties]"
+    } else {
+        "ssl.ca.location in [kafka.properties] must hold the authority that has signed the brokers' certificates, and these must \
+         hold the names in [kafka] bootstrap_servers and in the brokers' advertised.listeners"
+    }
 }
 
 /// The error and its sources on one line.

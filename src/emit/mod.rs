@@ -23,6 +23,7 @@ pub mod progress;
 mod queue;
 pub mod readback;
 mod session;
+mod trouble;
 pub mod topics;
 
 use std::time::Duration;
@@ -36,6 +37,7 @@ pub use options::{CommitLimits, Headers, Kind, Options, Timeouts, Topic};
 pub use progress::{Cursor, Edit, Progress, ProgressUpdate, TopicProgress, TransformRecord};
 pub use queue::Stopped;
 pub use session::{Session, newer_generation};
+pub use trouble::Denial;
 
 /// Everything up to this position is committed in Kafka. Nobody but the emitter can make one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use crate::credential::Credential;
 use crate::diagnostic::Diagnostic;
 
 use super::codes;
@@ -16,8 +17,8 @@ pub struct Options {
     /// The key of our progress record.
     pub bridge: String,
     pub bootstrap_servers: String,
-    /// Handed to librdkafka as they are; may hold secrets.
-    pub properties: BTreeMap<String, String>,
+    /// Handed to librdkafka as they are; read for each client, because they may hold secrets and these are exchanged.
+    pub properties: BTreeMap<String, Credential>,
     pub transactional_id: String,
     pub progress_topic: String,
     pub headers: Headers,
@@ -116,6 +117,11 @@ impl Options {
         }
     }
 
+    /// Whether a client made later may be let in where this one is not: a password stands in a file, or certificates do.
+    pub(super) fn rotates(&self) -> bool {
+        self.properties.iter().any(|(name, value)| value.may_change() || is_file(name))
+    }
+
     /// Refuses properties that would break a promise. What librdkafka itself does not know shows when the client is made.
     pub fn check(&self) -> Vec<Diagnostic> {
         self.properties
@@ -132,6 +138,11 @@ impl Options {
             })
             .collect()
     }
+}
+
+/// librdkafka reads the file that the property names.
+pub(super) fn is_file(property: &str) -> bool {
+    property.starts_with("ssl.") && property.ends_with(".location")
 }
 
 /// Each with the reason, which the refusal shows.
@@ -185,7 +196,7 @@ mod tests {
     fn pinned_properties_are_refused_by_name() {
         let mut options = Options::new("shop", "kafka:9092");
         for name in ["acks", "compression.type", "enable.idempotence", "transactional.id"] {
-            options.properties.insert(name.to_owned(), "1".to_owned());
+            options.properties.insert(name.to_owned(), "1".into());
         }
         let found: Vec<_> = options.check().into_iter().map(|d| d.help.unwrap()).collect();
         assert_eq!(
@@ -198,7 +209,7 @@ mod tests {
     #[test]
     fn secrets_are_not_printed() {
         let mut options = Options::new("shop", "kafka:9092");
-        options.properties.insert("sasl.password".to_owned(), "hunter2".to_owned());
+        options.properties.insert("sasl.password".to_owned(), "hunter2".into());
         assert!(!format!("{options:?}").contains("hunter2"));
     }
 }

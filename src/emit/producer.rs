@@ -23,6 +23,7 @@ use super::client;
 use super::error::EmitError;
 use super::headers::HeaderBuffer;
 use super::options::Options;
+use super::trouble::Trouble;
 
 pub(super) struct Producer {
     // Dropped before the client they belong to.
@@ -45,7 +46,7 @@ const STEP: Duration = Duration::from_millis(50);
 impl Producer {
     /// `topics` are written by index into this list.
     pub fn new<'a>(options: &Options, topics: impl Iterator<Item = &'a str>) -> Result<Producer, EmitError> {
-        let mut config = client::config(options);
+        let mut config = client::config(options)?;
         for (name, value) in [
             // The bound of what lies in librdkafka at once: beyond it, producing waits.
             ("queue.buffering.max.kbytes", (options.queue_bytes / 512).clamp(4096, 65536).to_string()),
@@ -72,7 +73,8 @@ impl Producer {
                 options.max_record.saturating_add(16 << 10).clamp(64 << 10, 1_000_000_000).to_string(),
             )
             .set("delivery.report.only.error", "true");
-        let client: BaseProducer<Reports> = client::make(&config, Reports::default())?;
+        let client: BaseProducer<Reports> =
+            client::make(&config, Reports { trouble: Trouble::of(options), ..Reports::default() })?;
         let topics = topics.map(|name| TopicHandle::new(&client, name)).collect::<Result<_, _>>()?;
         Ok(Producer { topics, client })
     }
@@ -214,6 +216,11 @@ impl Producer {
         Some(EmitError::doubtful(action, KafkaError::Global(code)))
     }
 
+    /// The brokers do not let this client in any more; one that is made now may have a newer password.
+    pub fn denied(&self, action: &'static str) -> Option<EmitError> {
+        self.client.client().context().trouble.denied(action)
+    }
+
     fn native_flush(&self, timeout: Duration) -> RDKafkaRespErr {
         // Rounded up, or the last millisecond would be a busy loop.
         let millis = timeout.as_micros().div_ceil(1000) as i32;
@@ -230,7 +237,8 @@ impl Producer {
             return Err(fatal);
         }
         match failure {
-            None => Ok(()),
+            // The rest of its time it would try with what the brokers do not take.
+            None => self.denied(action).map_or(Ok(()), Err),
             Some(f) if f.code == RDKafkaErrorCode::MessageSizeTooLarge => {
                 Err(EmitError::TooLarge { topic: f.topic, partition: f.partition, key: f.key, bytes: f.bytes })
             }
@@ -279,11 +287,14 @@ struct Failure {
 
 /// The first failure; of records that are too large, the largest: a whole request fails, its small neighbours too.
 #[derive(Default)]
-struct Reports(Mutex<Option<Failure>>);
+struct Reports {
+    failure: Mutex<Option<Failure>>,
+    trouble: Trouble,
+}
 
 impl Reports {
     fn take(&self) -> Option<Failure> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -292,7 +303,7 @@ impl ClientContext for Reports {
         client::log(level, facility, message);
     }
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "librdkafka");
+        self.trouble.note(&error, reason);
     }
 }
 
@@ -307,7 +318,7 @@ impl ProducerContext for Reports {
             key: message.key().unwrap_or_default().to_vec(),
             bytes: message.key_len() + message.payload_len(),
         };
-        let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut first = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         let replaces = first.as_ref().is_none_or(|f| {
             f.code == failure.code && f.code == RDKafkaErrorCode::MessageSizeTooLarge && f.bytes < failure.bytes
         });

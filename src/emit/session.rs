@@ -127,8 +127,13 @@ fn topics_exist(options: &Options) -> Result<(), EmitError> {
 }
 
 fn init(options: &Options, producer: &Producer) -> Result<(), EmitError> {
-    producer.init_transactions(options.timeouts.init).map_err(|source| match source.rdkafka_error_code() {
-        Some(code) if is_refusal(code) => EmitError::Refused { action: "init_transactions", source },
-        _ => EmitError::NotReady { transactional_id: options.transactional_id.clone(), source },
+    const ACTION: &str = "init_transactions";
+    producer.init_transactions(options.timeouts.init).map_err(|source| {
+        producer.poll();
+        match (producer.denied(ACTION), source.rdkafka_error_code()) {
+            (Some(denied), _) => denied,
+            (None, Some(code)) if is_refusal(code) => EmitError::Refused { action: ACTION, source },
+            _ => EmitError::NotReady { transactional_id: options.transactional_id.clone(), source },
+        }
     })
 }

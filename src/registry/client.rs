@@ -2,22 +2,25 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
-use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, TlsProvider, parse_pem};
 
+use crate::credential::Credential;
 use crate::registry::RegistryError;
+
+use super::tls::{self, Material, agent};
 
 #[derive(Clone, Default)]
 pub struct ClientOptions {
     /// One or several addresses, comma separated; tried in turn.
     pub url: String,
-    pub username: Option<String>,
-    pub password: Option<String>,
-    pub bearer_token: Option<String>,
-    /// PEM files; without `ca` the system's roots.
+    /// Read for each call.
+    pub username: Option<Credential>,
+    pub password: Option<Credential>,
+    pub bearer_token: Option<Credential>,
+    /// PEM files, looked at for each call; without `ca` the system's roots.
     pub ca: Option<PathBuf>,
     pub cert: Option<PathBuf>,
     pub key: Option<PathBuf>,
@@ -34,16 +37,13 @@ pub enum Mode {
 }
 
 pub struct Client {
-    agent: ureq::Agent,
+    options: ClientOptions,
     urls: Vec<String>,
-    authorization: Option<String>,
+    /// With the files that it was made from: others make a new one.
+    agent: Mutex<(ureq::Agent, Material)>,
 }
 
 const CONTENT_TYPE: &str = "application/vnd.schemaregistry.v1+json";
-/// Where Debian, Alpine and Red Hat keep the system's roots.
-const SYSTEM_ROOTS: [&str; 3] =
-    ["/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem", "/etc/pki/tls/certs/ca-bundle.crt"];
-
 impl Client {
     pub fn new(options: &ClientOptions) -> Result<Client, RegistryError> {
         let setup = |message: String| RegistryError::Setup { message };
@@ -64,22 +64,40 @@ impl Client {
                 return Err(setup("[registry] url holds credentials: write username and password instead".into()));
             }
         }
-        let mut config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(options.timeout.unwrap_or(Duration::from_secs(10))))
-            .user_agent(concat!("pgspine/", env!("CARGO_PKG_VERSION")));
-        if urls.iter().any(|u| u.starts_with("https://")) {
-            config = config.tls_config(tls(options)?);
+        let material = Material::read(options, &urls)?;
+        let agent = agent(options, &material)?;
+        Ok(Client { options: options.clone(), urls, agent: Mutex::new((agent, material)) })
+    }
+
+    /// The agent, made anew when a certificate was exchanged since the last call.
+    fn agent(&self) -> Result<ureq::Agent, RegistryError> {
+        let material = Material::read(&self.options, &self.urls)?;
+        let mut held = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.1 != material {
+            *held = (agent(&self.options, &material)?, material);
         }
-        let authorization = match (&options.bearer_token, &options.username) {
+        Ok(held.0.clone())
+    }
+
+    fn authorization(&self) -> Result<Option<String>, RegistryError> {
+        let read = |key: &'static str, c: &Option<Credential>| {
+            c.as_ref().map(Credential::read).transpose().map_err(|source| RegistryError::Secret { key, source })
+        };
+        Ok(match (read("bearer_token", &self.options.bearer_token)?, read("username", &self.options.username)?) {
             (Some(token), _) => Some(format!("Bearer {token}")),
             (None, Some(user)) => {
-                let pair = format!("{user}:{}", options.password.as_deref().unwrap_or_default());
-                Some(format!("Basic {}", base64(pair.as_bytes())))
+                let password = read("password", &self.options.password)?.unwrap_or_default();
+                Some(format!("Basic {}", base64(format!("{user}:{password}").as_bytes())))
             }
             (None, None) => None,
-        };
-        Ok(Client { agent: config.build().into(), urls, authorization })
+        })
+    }
+
+    /// What a refusal depends on may be another one the next time.
+    fn rotates(&self) -> bool {
+        let o = &self.options;
+        let credentials = [&o.username, &o.password, &o.bearer_token];
+        credentials.into_iter().flatten().any(Credential::may_change) || o.cert.is_some()
     }
 
     /// The id of the schema under the subject: looked up, and in `Mode::Register` registered where it is not there.
@@ -214,23 +232,32 @@ impl Client {
     }
 
     fn call(&self, method: &str, path: &str, body: Option<&Json>) -> Result<Answer, RegistryError> {
+        let (agent, authorization) = (self.agent()?, self.authorization()?);
         let mut last = None;
         for url in &self.urls {
-            match self.call_one(url, method, path, body) {
-                Err(e) if e.is_retriable() => last = Some(e),
+            match self.call_one(&agent, authorization.as_deref(), url, method, path, body) {
+                Err(e) if e.is_retriable() || matches!(e, RegistryError::Tls { .. }) => last = Some(e),
                 done => return done,
             }
         }
         Err(last.unwrap_or_else(|| RegistryError::Setup { message: "[registry] url is empty".into() }))
     }
 
-    fn call_one(&self, url: &str, method: &str, path: &str, body: Option<&Json>) -> Result<Answer, RegistryError> {
-        let unreachable = |source| RegistryError::Unreachable { url: url.to_owned(), source: Box::new(source) };
+    fn call_one(
+        &self,
+        agent: &ureq::Agent,
+        authorization: Option<&str>,
+        url: &str,
+        method: &str,
+        path: &str,
+        body: Option<&Json>,
+    ) -> Result<Answer, RegistryError> {
+        let unreachable = |source| tls::refused(url, source);
         let mut request = ureq::http::Request::builder()
             .method(method)
             .uri(format!("{url}{path}"))
             .header("accept", format!("{CONTENT_TYPE}, application/json"));
-        if let Some(authorization) = &self.authorization {
+        if let Some(authorization) = authorization {
             request = request.header("authorization", authorization);
         }
         let setup =
@@ -238,16 +265,21 @@ impl Client {
         let response = match body {
             Some(json) => {
                 let request = request.header("content-type", CONTENT_TYPE).body(json.to_string()).map_err(setup)?;
-                self.agent.run(request)
+                agent.run(request)
             }
-            None => self.agent.run(request.body(()).map_err(setup)?),
+            None => agent.run(request.body(()).map_err(setup)?),
         };
         let mut response = response.map_err(unreachable)?;
         let status = response.status().as_u16();
         let text = response.body_mut().read_to_string().map_err(unreachable)?;
         let answer = Answer { status, json: serde_json::from_str(&text).unwrap_or(Json::Null), text };
         match status {
-            401 | 403 => Err(RegistryError::Unauthorized { url: url.to_owned(), status, message: answer.message() }),
+            401 | 403 => Err(RegistryError::Unauthorized {
+                url: url.to_owned(),
+                status,
+                message: answer.message(),
+                rotates: self.rotates(),
+            }),
             429 | 500.. => Err(RegistryError::Unavailable {
                 url: url.to_owned(),
                 status,
@@ -296,39 +328,6 @@ fn body(schema: &str) -> Json {
     json!({ "schema": schema, "schemaType": "AVRO" })
 }
 
-fn tls(options: &ClientOptions) -> Result<TlsConfig, RegistryError> {
-    let setup = |message: String| RegistryError::Setup { message };
-    let read = |path: &PathBuf| std::fs::read(path).map_err(|e| setup(format!("cannot read {}: {e}", path.display())));
-    let certificates = |pem: &[u8]| -> Vec<Certificate<'static>> {
-        parse_pem(pem).filter_map(|item| if let Ok(PemItem::Certificate(c)) = item { Some(c) } else { None }).collect()
-    };
-    let roots = match &options.ca {
-        Some(path) => certificates(&read(path)?),
-        None => SYSTEM_ROOTS
-            .iter()
-            .find_map(|path| std::fs::read(path).ok())
-            .map(|pem| certificates(&pem))
-            .unwrap_or_default(),
-    };
-    if roots.is_empty() {
-        return Err(setup("no root certificates for https: set [registry] ca to a PEM file".into()));
-    }
-    let client = match (&options.cert, &options.key) {
-        (Some(cert), Some(key)) => {
-            let key = PrivateKey::from_pem(&read(key)?).map_err(|_| setup("[registry] key is no PEM key".into()))?;
-            Some(ClientCert::new_with_certs(&certificates(&read(cert)?), key))
-        }
-        (None, None) => None,
-        _ => return Err(setup("[registry] cert and key go together".into())),
-    };
-    Ok(TlsConfig::builder()
-        .provider(TlsProvider::Rustls)
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .root_certs(RootCerts::new_with_certs(&roots))
-        .client_cert(client)
-        .build())
-}
-
 /// RFC 4648, with padding.
 fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -352,8 +351,8 @@ impl fmt::Debug for Client {
 impl fmt::Debug for ClientOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientOptions")
-            .field("url", &self.url)
-            .field("username", &self.username)
+            // What could be credentials in it is refused when the client is made.
+            .field("url", &if self.url.contains('@') { "***" } else { &self.url })
             .finish_non_exhaustive()
     }
 }

@@ -18,3 +18,7 @@ pub const LEVEL: Code = Code(6006);
 pub const UNEXPECTED: Code = Code(6007);
 /// Address, certificates or credentials in the configuration cannot be used.
 pub const SETUP: Code = Code(6008);
+/// One side does not take the other's certificate.
+pub const TLS: Code = Code(6009);
+/// A file with a password, token, certificate or key cannot be read.
+pub const SECRET: Code = Code(6010);

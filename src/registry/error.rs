@@ -1,5 +1,6 @@
 //! What can go wrong with the registry, and which of it passes by itself.
 
+use crate::credential::Unreadable;
 use crate::diagnostic::Diagnostic;
 use crate::registry::codes;
 
@@ -15,7 +16,22 @@ pub enum RegistryError {
     #[error("{url} answers {status} {error_code}: {message}")]
     Unavailable { url: String, status: u16, error_code: u32, message: String },
     #[error("{url} answers {status}: {message}")]
-    Unauthorized { url: String, status: u16, message: String },
+    Unauthorized {
+        url: String,
+        status: u16,
+        message: String,
+        /// The next call may carry another password or token: they stand in files.
+        rotates: bool,
+    },
+    #[error("no TLS with {url}: {reason}")]
+    Tls {
+        url: String,
+        reason: String,
+        /// It is the registry's certificate that is not trusted, not ours.
+        theirs: bool,
+    },
+    #[error("[registry] {key}: {source}")]
+    Secret { key: &'static str, source: Unreadable },
     #[error("the registry refuses the schema of {subject} as incompatible: {message}")]
     Incompatible { subject: String, message: String },
     #[error("the registry refuses the schema of {subject} as invalid: {message}")]
@@ -36,6 +52,8 @@ impl RegistryError {
         match self {
             RegistryError::Unreachable { .. } | RegistryError::Unavailable { .. } => true,
             RegistryError::Unauthorized { .. }
+            | RegistryError::Tls { .. }
+            | RegistryError::Secret { .. }
             | RegistryError::Incompatible { .. }
             | RegistryError::Invalid { .. }
             | RegistryError::NotRegistered { .. }
@@ -43,6 +61,21 @@ impl RegistryError {
             | RegistryError::Unexpected { .. }
             | RegistryError::Setup { .. } => false,
         }
+    }
+
+    /// Whether what stands in files may be exchanged, so that the same call is let in later. Certificates always may: the
+    /// registry's own is renewed as well.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            RegistryError::Unauthorized { rotates, .. } => *rotates,
+            RegistryError::Tls { .. } | RegistryError::Secret { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// The registry answers and does not let us in, or what it wants to see cannot be read.
+    pub fn is_credentials(&self) -> bool {
+        matches!(self, RegistryError::Unauthorized { .. } | RegistryError::Tls { .. } | RegistryError::Secret { .. })
     }
 
     pub fn diagnostic(&self) -> Diagnostic {
@@ -73,6 +106,18 @@ impl RegistryError {
                 codes::UNEXPECTED,
                 "the address must be that of a Confluent API, such as http://registry:8081".to_owned(),
             ),
+            RegistryError::Tls { theirs: true, .. } => (
+                codes::TLS,
+                "[registry] ca must hold the authority that has signed the registry's certificate, and url a name that stands in it"
+                    .to_owned(),
+            ),
+            RegistryError::Tls { theirs: false, .. } => (
+                codes::TLS,
+                "the registry wants a client certificate that it trusts: look at cert and key under [registry]".to_owned(),
+            ),
+            RegistryError::Secret { .. } => {
+                (codes::SECRET, "check that the file is mounted and that pgspine's user may read it".to_owned())
+            }
             RegistryError::Setup { .. } => (codes::SETUP, "correct it under [registry]".to_owned()),
         };
         let source = match self {

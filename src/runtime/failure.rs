@@ -133,13 +133,14 @@ impl Failure {
                 Remedy::Halt => Stop(Exit::Configuration),
             },
             Failure::EmitterGone => TakeOver,
-            Failure::Registry(e) => match e.is_retriable() {
+            Failure::Registry(e) => match e.is_retriable() || e.may_pass() {
                 true => Retry,
                 false => Stop(Exit::Configuration),
             },
             Failure::ReadBack(_) => Stop(Exit::Halted),
-            // A secret file that is being rotated.
-            Failure::Secret(_) => Retry,
+            // A secret file that is being rotated; the environment stays as it is.
+            Failure::Secret(SecretError::File { .. }) => Retry,
+            Failure::Secret(SecretError::Variable { .. }) => Stop(Exit::Configuration),
             Failure::Refused(Refusal::Gap { .. }) => Stop(Exit::Gap),
             Failure::Refused(Refusal::OtherSource { .. }) | Failure::Fuse { .. } | Failure::Adopt { .. } => {
                 Stop(Exit::Configuration)
@@ -153,13 +154,15 @@ impl Failure {
         }
     }
 
-    /// A password or certificate that is being replaced explains it.
-    pub fn may_be_rotation(&self) -> bool {
+    /// A service answered and did not let us in, or a file with a secret is not there: for a command that ends this is not
+    /// "out of reach". The bridge itself may try again, because what is in files is exchanged.
+    pub fn is_credentials(&self) -> bool {
         match self {
-            Failure::Capture(e) => e.may_be_rotation(),
-            Failure::Load(LoadError::Connection { source, .. } | LoadError::Table { source, .. }) => {
-                source.may_be_rotation()
-            }
+            Failure::Secret(_) => true,
+            Failure::Capture(e) => e.is_credentials(),
+            Failure::Load(LoadError::Connection { source, .. } | LoadError::Table { source, .. }) => source.is_credentials(),
+            Failure::Emit(e) => matches!(e, EmitError::Denied { .. } | EmitError::Secret { .. }),
+            Failure::Registry(e) => e.is_credentials(),
             _ => false,
         }
     }

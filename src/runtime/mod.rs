@@ -87,8 +87,10 @@ pub fn run(bridge: &mut Bridge) -> Exit {
             return Exit::Done;
         }
         let verdict = match failure.verdict() {
-            // What worked once in this process was right then.
-            Verdict::Stop(_) if bridge.streamed && failure.may_be_rotation() => Verdict::Retry,
+            // It was let in before: passwords and certificates are exchanged on both sides, one after the other.
+            Verdict::Stop(Exit::Configuration) if failure.is_credentials() && bridge.generation.is_some() => {
+                Verdict::Retry
+            }
             verdict => verdict,
         };
         match verdict {

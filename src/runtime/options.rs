@@ -3,12 +3,13 @@
 use crate::capture::options::Password;
 use crate::capture::{self, publication};
 use crate::config::{self, Config, PublicationColumns};
+use crate::credential::{Credential, Unreadable};
 use crate::diagnostic::Severity;
 use crate::emit::{self, CommitLimits, Headers, Kind, Progress, Topic, topics};
 use crate::registry;
 use crate::transform::source::OnError;
 
-use super::failure::Failure;
+use super::failure::{self, Failure};
 use super::project::Project;
 
 /// Resolved anew at each connect, so that rotated secrets are picked up.
@@ -29,6 +30,17 @@ pub fn postgres(config: &Config) -> Result<capture::Options, Failure> {
     Ok(options)
 }
 
+/// What stands in a file is read when it is used; a variable does not change while the process lives.
+fn credential(template: &config::Template) -> Result<Credential, Failure> {
+    if !template.names_a_file() {
+        return Ok(Credential::fixed(template.resolve()?.expose()));
+    }
+    let template = template.clone();
+    Ok(Credential::asked(move || {
+        template.resolve().map(|secret| secret.expose().to_owned()).map_err(|e| Unreadable(failure::chain(&e)))
+    }))
+}
+
 /// Where unqualified tables of transforms are looked up.
 pub fn search_path(config: &Config) -> Vec<String> {
     config
@@ -41,9 +53,7 @@ pub fn search_path(config: &Config) -> Vec<String> {
 }
 
 pub fn registry(config: &Config) -> Result<registry::ClientOptions, Failure> {
-    let secret = |t: &Option<config::Template>| -> Result<Option<String>, Failure> {
-        Ok(t.as_ref().map(|t| t.resolve()).transpose()?.map(|s| s.expose().to_owned()))
-    };
+    let secret = |t: &Option<config::Template>| t.as_ref().map(credential).transpose();
     Ok(registry::ClientOptions {
         url: config.registry.urls.join(","),
         username: secret(&config.registry.username)?,
@@ -104,8 +114,9 @@ pub fn kafka(config: &Config) -> Result<emit::Options, Failure> {
         max_bytes: config.commit.max_bytes,
     };
     options.queue_bytes = (config.limits.memory / 8) as usize;
-    options.properties =
-        config.kafka.resolved_properties()?.into_iter().map(|(k, v)| (k, v.expose().to_owned())).collect();
+    for (name, template) in &config.kafka.properties {
+        options.properties.insert(name.clone(), credential(template)?);
+    }
     let refused: Vec<_> = options.check().into_iter().filter(|d| d.severity == Severity::Error).collect();
     if refused.is_empty() { Ok(options) } else { Err(Failure::Findings(refused)) }
 }

@@ -64,8 +64,6 @@ pub struct Bridge {
     pub parked: Option<Stream>,
     /// Kafka was too slow for a part of a large transaction: so many records are the most until this session ends.
     pub part_records: Option<usize>,
-    /// A session of this process has read from the slot: its secrets were right then.
-    pub streamed: bool,
 }
 
 pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
@@ -333,7 +331,6 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
     };
     let _watch = Watch::start(watched, Arc::clone(&shared)).map_err(|e| Failure::Capture(capture::Error::Io(e)))?;
     shared.is(BridgeState::Streaming);
-    bridge.streamed = true;
     shared.well();
     shared.metrics.source_connected(true);
     shared.metrics.slot_held(true);
@@ -344,7 +341,7 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
     if let Err(failure) = ended.as_ref()
         && stays
         && matches!(failure.verdict(), Verdict::Stop(exit) if exit != Exit::Fenced)
-        && !failure.may_be_rotation()
+        && !failure.is_credentials()
     {
         bridge.parked = Some(stream);
         return ended;

@@ -353,7 +353,7 @@ fn a_record_that_is_too_large_is_named() {
     // The client lets it pass, the broker does not.
     let mut options = bridge.options.clone();
     options.max_record = 4 << 20;
-    options.properties.insert("compression.type".to_owned(), "none".to_owned());
+    options.properties.insert("compression.type".to_owned(), "none".into());
     let (session, _) = Session::take_over(options, Some(generation)).unwrap();
     let (tx, answers) = channel();
     let emitter = Emitter::start(session, move |a| drop(tx.send(a))).unwrap();

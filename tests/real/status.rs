@@ -12,13 +12,13 @@ const LIMIT: Duration = Duration::from_secs(60);
 const PASSWORD: &str = "hunter2-planted-password";
 
 /// A bridge with HTTP on a port of its own.
-struct Running {
-    process: Process,
+pub struct Running {
+    pub process: Process,
     address: String,
 }
 
 impl Running {
-    fn start(bench: &Bench, environment: &[(&str, &str)]) -> Running {
+    pub fn start(bench: &Bench, environment: &[(&str, &str)]) -> Running {
         let environment: Vec<_> =
             [("PGSPINE_HTTP__LISTEN", "127.0.0.1:0")].iter().chain(environment).copied().collect();
         let process = bench.project.spawn(&["run"], &environment);
@@ -31,7 +31,7 @@ impl Running {
         Running { process, address }
     }
 
-    fn get(&self, path: &str) -> (u16, String) {
+    pub fn get(&self, path: &str) -> (u16, String) {
         let mut stream = std::net::TcpStream::connect(&self.address).expect("HTTP is served");
         write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("a request");
         let mut answer = String::new();
@@ -40,7 +40,7 @@ impl Running {
         (code, answer.split_once("\r\n\r\n").expect("a body").1.to_owned())
     }
 
-    fn status(&self) -> Value {
+    pub fn status(&self) -> Value {
         serde_json::from_str(&self.get("/status").1).expect("JSON")
     }
 

@@ -31,7 +31,7 @@ pub fn registry() -> String {
     service("PGSPINE_TEST_REGISTRY")
 }
 
-fn service(name: &str) -> String {
+pub fn service(name: &str) -> String {
     if let Some(own) = OWN.with_borrow(|own| own.get(name).cloned()) {
         return own;
     }

@@ -81,7 +81,10 @@ fn what_cannot_be_kept_is_refused() {
         ),
         ("user=u host=db hostaddr=db", "hostaddr = \"db\" is not supported; an IP address; names go into host"),
         ("user=u host=a,b hostaddr=127.0.0.1", "the list of addresses is not as long as the list of hosts"),
-        ("user=u port=0", "port = \"0\" is not supported; 1 to 65535"),
+        (
+            "user=u port=0",
+            "a port is a number from 1 to 65535; in a URL, / and @ of a password are written %2F and %40",
+        ),
         ("user=u port=1,2", "the list of ports is not as long as the list of hosts"),
         ("user", "a keyword is not followed by '='"),
         ("user='u", "a quoted value has no closing quote"),

@@ -11,7 +11,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, Top
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::diagnostic::Diagnostic;
-use crate::emit::client::{self, Logged, Reader};
+use crate::emit::client::{self, Isolation, Logged, Reader};
 use crate::emit::codes;
 use crate::emit::error::EmitError;
 use crate::emit::options::Options;
@@ -93,11 +93,9 @@ pub(super) fn configs(
 
 /// Whether transactions can work on this cluster, and whether wrong topics can come into being behind our back.
 pub fn transaction_findings(options: &Options) -> Result<Vec<Diagnostic>, EmitError> {
-    let (admin, _) = admin(options)?;
-    let metadata = admin
-        .inner()
-        .fetch_metadata(Some("__transaction_state"), options.timeouts.request)
-        .map_err(|source| EmitError::reading("asking for the brokers", source))?;
+    let asker = client::asker(options, Isolation::Committed)?;
+    let action = "asking for the brokers";
+    let metadata = client::metadata(&asker, action, "__transaction_state", options.timeouts.request)?;
     let brokers = metadata.brokers().len();
     let Some(id) = metadata.brokers().iter().map(rdkafka::metadata::MetadataBroker::id).min() else {
         return Ok(Vec::new());
@@ -152,7 +150,7 @@ fn judge(settings: &BTreeMap<String, String>, brokers: usize, in_sync: Option<us
 }
 
 fn admin(options: &Options) -> Result<(AdminClient<Logged>, AdminOptions), EmitError> {
-    let admin = client::make(&client::config(options), Logged)?;
+    let admin = client::make(&client::config(options)?, Logged::default())?;
     let limit = Some(options.timeouts.request);
     Ok((admin, AdminOptions::new().request_timeout(limit).operation_timeout(limit)))
 }
