@@ -160,7 +160,9 @@ impl Failure {
         match self {
             Failure::Secret(_) => true,
             Failure::Capture(e) => e.is_credentials(),
-            Failure::Load(LoadError::Connection { source, .. } | LoadError::Table { source, .. }) => source.is_credentials(),
+            Failure::Load(LoadError::Connection { source, .. } | LoadError::Table { source, .. }) => {
+                source.is_credentials()
+            }
             Failure::Emit(e) => matches!(e, EmitError::Denied { .. } | EmitError::Secret { .. }),
             Failure::Registry(e) => e.is_credentials(),
             _ => false,
