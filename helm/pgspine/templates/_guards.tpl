@@ -36,9 +36,6 @@
 {{- include "pgspine.guard.secrets" (dict "at" $at "b" $b "postgres" $postgres "kafka" $kafka "registry" $registry) -}}
 {{- include "pgspine.guard.transforms" (dict "at" $at "b" $b "root" .root) -}}
 {{- include "pgspine.guard.memory" (dict "at" $at "b" $b) -}}
-{{- if lt (int $b.terminationGracePeriodSeconds) 15 -}}
-{{- fail (printf "%s.terminationGracePeriodSeconds: %d is less than 15; pgspine takes up to 10 seconds to end what it began" $at (int $b.terminationGracePeriodSeconds)) -}}
-{{- end -}}
 {{- end -}}
 
 {{/* Secrets stand in Secrets, and what refers to one names it. */}}
@@ -67,6 +64,18 @@
 {{- fail (printf "%s.config.kafka.properties.%q: no secret stands in values; %s.kafka.existingSecret, or write ${file:/path} or ${VARIABLE}" $at $key $instead) -}}
 {{- end -}}
 {{- end -}}
+{{- $ours := dict -}}
+{{- if $b.secrets.kafka.existingSecret -}}
+{{- $ours = dict "sasl.username" $b.secrets.kafka.usernameKey "sasl.password" $b.secrets.kafka.passwordKey -}}
+{{- end -}}
+{{- if or $b.tls.kafka.existingSecret $b.tls.kafka.existingConfigMap -}}
+{{- $ours = merge $ours (dict "ssl.ca.location" $b.tls.kafka.caKey "ssl.certificate.location" $b.tls.kafka.certKey "ssl.key.location" $b.tls.kafka.keyKey) -}}
+{{- end -}}
+{{- range $key, $from := $ours -}}
+{{- if and $from (hasKey (default dict $.kafka.properties) $key) -}}
+{{- fail (printf "%s.config.kafka.properties.%q is set by the chart from %s.%s.kafka; remove one of the two" $at $key $at (ternary "secrets" "tls" (hasPrefix "sasl" $key))) -}}
+{{- end -}}
+{{- end -}}
 {{- range $service := list "postgres" "kafka" "registry" -}}
 {{- $s := get $b.secrets $service -}}
 {{- $t := get $b.tls $service -}}
@@ -91,7 +100,7 @@
 {{- fail (printf "%s.tls.%s names where TLS material is but none of its keys: set caKey, or certKey and keyKey" $at $service) -}}
 {{- end -}}
 {{- end -}}
-{{- if and $b.tls.postgres.existingSecret (regexMatch "[?&\\s](sslrootcert|sslcert|sslkey)\\s*=" (printf " %s" $url)) -}}
+{{- if and (or $b.tls.postgres.existingSecret $b.tls.postgres.existingConfigMap) (regexMatch "[?&\\s](sslrootcert|sslcert|sslkey)\\s*=" (printf " %s" $url)) -}}
 {{- fail (printf "%s: sslrootcert, sslcert and sslkey come from tls.postgres; take them out of config.postgres.url" $at) -}}
 {{- end -}}
 {{- $p := $b.secrets.postgres -}}
@@ -161,7 +170,7 @@
 {{/* A container that may use less than what pgspine takes is killed under load, again and again. */}}
 {{- define "pgspine.guard.memory" -}}
 {{- $limit := "" -}}
-{{- with .b.resources.limits }}{{- $limit = toString (default "" .memory) -}}{{- end -}}
+{{- with (default dict .b.resources).limits }}{{- $limit = toString (default "" .memory) -}}{{- end -}}
 {{- $memory := "256MiB" -}}
 {{- with .b.config.limits }}{{- $memory = default $memory .memory -}}{{- end -}}
 {{- if $limit -}}

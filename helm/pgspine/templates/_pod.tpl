@@ -122,8 +122,7 @@ volumes:
   - name: secrets-{{ $service }}
     secret:
       secretName: {{ .existingSecret }}
-      # Readable by the group of fsGroup, so by pgspine alone.
-      defaultMode: 0440
+      defaultMode: 288 # 0440: readable by fsGroup, so by pgspine alone
       items:
         {{- with .usernameKey }}
         - key: {{ . }}
@@ -143,7 +142,7 @@ volumes:
   {{- if or .existingSecret .existingConfigMap }}
   - name: tls-{{ $service }}
     projected:
-      defaultMode: 0440
+      defaultMode: 288 # 0440
       sources:
         {{- if and .existingConfigMap .caKey }}
         - configMap:
