@@ -22,10 +22,10 @@
 {{- if regexMatch "^[A-Za-z0-9_-]+$" . -}}{{ . }}{{- else -}}{{ toRawJson . }}{{- end -}}
 {{- end -}}
 
-{{/* A JSON string is a TOML string, except that TOML wants DEL escaped. Whole numbers come as floats from YAML. */}}
+{{/* A JSON string is a TOML string (DEL, which TOML wants escaped, Helm refuses in values). Whole numbers come as floats. */}}
 {{- define "pgspine.tomlValue" -}}
 {{- if kindIs "string" . -}}
-{{ toRawJson . | replace "\u007f" "\\u007f" }}
+{{ toRawJson . }}
 {{- else if kindIs "slice" . -}}
 {{- $items := list -}}
 {{- range . }}{{- $items = append $items (include "pgspine.tomlValue" .) }}{{- end -}}
