@@ -168,7 +168,7 @@ class EveryObject(unittest.TestCase):
             self.assertEqual(len(seen), len(set(seen)), name)
             for kind, namespace, _ in seen:
                 self.assertIn(namespace, (NAMESPACE, "monitoring"))
-                self.assertTrue(namespace == NAMESPACE or kind in ("PodMonitor", "PrometheusRule", "ConfigMap"))
+                self.assertTrue(namespace == NAMESPACE or kind in ("PodMonitor", "ServiceMonitor", "PrometheusRule", "ConfigMap"))
 
     def test_common_labels_and_annotations(self):
         for o in ci("production"):

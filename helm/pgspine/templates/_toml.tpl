@@ -31,7 +31,8 @@
 {{- range . }}{{- $items = append $items (include "pgspine.tomlValue" .) }}{{- end -}}
 [{{ join ", " $items }}]
 {{- else if kindIs "float64" . -}}
-{{- if eq (floor .) . }}{{ int64 . }}{{ else }}{{ toJson . }}{{ end -}}
+{{- /* pgspine has no fractions; librdkafka reads them from text. */ -}}
+{{- if eq (floor .) . }}{{ int64 . }}{{ else }}{{ toJson . | quote }}{{ end -}}
 {{- else -}}
 {{ toJson . }}
 {{- end -}}
