@@ -92,9 +92,13 @@ class Page:
         return " ".join(self.tab.inner_text(selector).split())
 
     def until(self, selector, wanted, limit=30.0):
-        """Until the text of this part contains something."""
+        """Until the text of this part contains something; the page asks more often than it would by itself."""
+        def level():
+            self.tab.evaluate("turn()")
+            return wanted in self.text(selector)
+
         try:
-            return wait(f"{wanted!r} in {selector}", lambda: wanted in self.text(selector), limit)
+            return wait(f"{wanted!r} in {selector}", level, limit)
         except AssertionError as e:
             raise AssertionError(f"{e}; it says {self.text(selector)!r}") from None
 
