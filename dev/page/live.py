@@ -253,11 +253,21 @@ def loading(browser, _, images):
         until(url, "a load under way", lambda s: s["loading"] and s["loading"]["table"] == "shop.order_lines")
         hang.touch()
         # Held in the middle of the table, so that the picture holds still.
-        before = status(url)["loading"]
-        wait("the load to stand", lambda: (held := status(url)["loading"], before != held, [before := held])[1] is False and before)
+        stands(url)
         seen(browser, url, "loading", images, ["notice", "ok"], ["Under way", "Loading shop.order_lines", "rows", "%"], still=False)
         hang.unlink()
         until(url, "the stream", lambda s: s["state"] == "streaming")
+
+
+def stands(url):
+    """Until two looks at the load, some time apart, see the same."""
+    rows = [None]
+
+    def level():
+        rows.append(status(url)["loading"]["rows"])
+        time.sleep(0.3)
+        return rows[-1] == rows[-2]
+    wait("the load to stand", level)
 
 
 def starting(browser, _, images):
