@@ -88,6 +88,10 @@ class Page:
         self.tab.wait_for_selector("#verdict:not([hidden])", timeout=20_000)
         return self
 
+    def unfold(self):
+        """Opens the details of each transform."""
+        self.tab.evaluate("document.querySelectorAll('button.open[aria-expanded=false]').forEach(b => b.click())")
+
     def text(self, selector):
         return " ".join(self.tab.inner_text(selector).split())
 
@@ -110,6 +114,7 @@ class Page:
     def picture(self, folder, name, **options):
         if folder:
             Path(folder).mkdir(parents=True, exist_ok=True)
+            self.tab.evaluate("scrollTo(0, 0)")
             self.tab.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True, **options)
 
 

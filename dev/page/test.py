@@ -72,15 +72,13 @@ def each_state(browser, bridge, images):
         with Page(browser, bridge.url, viewport, **options) as page:
             for name in names:
                 doc = bridge.answer = state(name)
-                page.tab.goto(bridge.url)
-                page.drawn()
+                page.until("#verdict-say", plain(doc["verdict"]["text"]))
                 shows(page, doc, f"{name}, {look}")
                 word, wanted = EXPECTED.get(name, (None, []))
                 assert word in (None, SIGNS[doc["verdict"]["level"]][1]), name
                 for text in wanted:
                     assert text in page.text("main") + page.text("header"), (name, text)
-                for button in page.tab.locator("button.open").all():
-                    button.click()
+                page.unfold()
                 sources = page.text("#transforms")
                 for t in doc["transforms"].values():
                     for s in t["sources"]:
@@ -245,8 +243,7 @@ def text_stays_text(browser, bridge, images):
             bridge.answer = answer
             page.tab.goto(bridge.url)
             page.drawn()
-            for button in page.tab.locator("button.open").all():
-                button.click()
+            page.unfold()
             got = page.tab.evaluate("""() => ({
                 made: document.querySelectorAll("main img, main script, main iframe, main [onerror], main [onload], main [style], a[href^=javascript]").length,
                 pwned: typeof pwned, scripts: document.scripts.length, bodies: document.querySelectorAll("#list > tbody").length })""")
@@ -272,20 +269,21 @@ def old_bridge(browser, bridge, images):
                 del t[key]
         (doc["problem"] or {}).pop("exit", None)
         return doc
-    for name, word, text in (("streaming", "OK", "Streaming"), ("drift", "Critical", "Stopped: "), ("postgres-away", "Warning", "Tried again: "),
-                             ("starting", "Notice", "Starting"), ("loading", "Notice", "Loading"), ("slot-lost", "Critical", "Stopped: ")):
-        bridge.answer = old(name)
-        for _, viewport, options in LOOKS[:2]:
-            with Page(browser, bridge.url, viewport, **options) as page:
-                page.drawn()
-                assert page.text("#verdict-h").startswith(word) and page.text("#verdict-say").startswith(text), (name, page.text("#verdict"))
+    for _, viewport, options in LOOKS[:2]:
+        with Page(browser, bridge.url, viewport, **options) as page:
+            for name, word, text in (("streaming", "OK", "Streaming"), ("drift", "Critical", "Stopped: transform"), ("postgres-away", "Warning", "Tried again: "),
+                                     ("starting", "Notice", "Starting"), ("loading", "Notice", "Loading"), ("slot-lost", "Critical", "Stopped: the WAL")):
+                bridge.answer = old(name)
+                page.until("#verdict-say", text)
+                assert page.text("#verdict-h").startswith(word), (name, page.text("#verdict"))
                 if name == "drift":
                     assert "adapt the transform" in page.text("#verdict-remedy")
-                    page.tab.locator("button.open").first.click()
+                    page.unfold()
                     assert "crm.customers" in page.text("#transforms") and "2.1 kB" in page.text("#positions")
-                assert "undefined" not in page.text("body") and "NaN" not in page.text("body") and "null" not in page.text("body")
+                for word in ("undefined", "NaN", "null"):
+                    assert word not in page.text("body"), (name, word)
                 audit(page, f"old {name}")
-                page.calm()
+            page.calm()
 
 
 def sparse(browser, bridge, images):
