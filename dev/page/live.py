@@ -246,8 +246,9 @@ def streaming(browser, _, images):
 
 def loading(browser, _, images):
     with Scene() as scene:
-        scene.psql("INSERT INTO shop.order_lines SELECT o.id, g, (SELECT min(id) FROM shop.products), 1, 1 FROM (SELECT min(id) id FROM shop.orders) o, "
-                   "generate_series(1000, 400000) g; ANALYZE shop.order_lines")
+        scene.psql("""INSERT INTO shop.orders (customer_id, status) SELECT (SELECT min(id) FROM shop.customers), 'placed' FROM generate_series(1, 1000);
+            INSERT INTO shop.order_lines SELECT o.id, g, (SELECT min(id) FROM shop.products), 1, 1 FROM shop.orders o, generate_series(101, 200) g;
+            ANALYZE shop.order_lines""")
         hang = scene.folder / "hang"
         url = scene.start(PGSPINE_HANG=f"load_row:{hang}")
         until(url, "a load under way", lambda s: s["loading"] and s["loading"]["table"] == "shop.order_lines")
