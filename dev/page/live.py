@@ -251,7 +251,7 @@ def loading(browser, _, images):
             ANALYZE shop.order_lines""")
         hang = scene.folder / "hang"
         url = scene.start(PGSPINE_HANG=f"load_row:{hang}")
-        until(url, "a load under way", lambda s: s["loading"] and s["loading"]["table"] == "shop.order_lines")
+        until(url, "a load under way", lambda s: s["loading"] and s["loading"]["table"] == "shop.order_lines" and s["loading"]["rows"] > 0)
         hang.touch()
         # Held in the middle of the table, so that the picture holds still.
         stands(url)

@@ -399,6 +399,26 @@ def one_file(*_):
         assert word not in text, word
 
 
+def pictures(browser, bridge, folder):
+    """Those of docs/status-page.md."""
+    wide, phone = {"width": 1280, "height": 900}, {"width": 360, "height": 1500}
+    for name, to, viewport, height, scheme in (("drift", "drift", wide, 1000, "light"), ("streaming", "streaming", wide, 1500, "light"),
+                                               ("loading", "loading-dark", wide, 1000, "dark"), ("kafka-away", "phone", phone, 1500, "light"),
+                                               ("drift", "no-answer", wide, 900, "light")):
+        bridge.answer = state(name)
+        with Page(browser, bridge.url, viewport, color_scheme=scheme) as page:
+            page.drawn()
+            if name == "streaming":
+                page.tab.locator("button.open", has_text="shop/order").first.click()
+                page.tab.evaluate("document.activeElement.blur()")
+                page.tab.mouse.move(0, 0)
+            if to == "no-answer":
+                bridge.answer = (502, "")
+                page.until("#lost", "HTTP 502")
+            height = min(height, page.tab.evaluate("document.documentElement.scrollHeight"))
+            page.picture(folder, f"status-{to}", clip={"x": 0, "y": 0, "width": viewport["width"], "height": height})
+
+
 OFFLINE = [one_file, documents_fit_the_schema, each_state, progress, no_answer, huge_stays_usable, text_stays_text, old_bridge, sparse,
            by_keyboard, spoken_and_ticking, elsewhere]
 
@@ -407,13 +427,14 @@ def main():
     options = argparse.ArgumentParser()
     options.add_argument("--live", action="store_true", help="against the program and real servers")
     options.add_argument("--images", metavar="FOLDER", help="where to keep pictures")
+    options.add_argument("--docs", metavar="FOLDER", help="only takes the pictures of the documentation")
     options.add_argument("only", nargs="*", help="names of tests")
     options = options.parse_args()
     if options.live:
         import live
         tests = live.TESTS
     else:
-        tests = OFFLINE
+        tests = [pictures] if options.docs else OFFLINE
     failed = 0
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
@@ -424,7 +445,7 @@ def main():
             bridge.answer = state("streaming")
             begun = time.monotonic()
             try:
-                test(browser, bridge, options.images)
+                test(browser, bridge, options.docs or options.images)
                 print(f"page: {test.__name__} ok ({time.monotonic() - begun:.1f} s)", flush=True)
             except Exception as e:
                 failed += 1
