@@ -133,7 +133,7 @@ mod tests {
         assert_eq!(ask(&server, "GET", "/readyz").0, 200);
         assert_eq!(ask(&server, "GET", "/status"), (200, "{\"bridge\":\"shop\"}".to_owned()));
         assert!(ask(&server, "GET", "/metrics").1.contains("# TYPE pgspine_build_info gauge"));
-        assert!(ask(&server, "GET", "/").1.contains("fetch(\"status\")"));
+        assert!(ask(&server, "GET", "/").1.contains("fetch(\"status\""));
         assert_eq!(ask(&server, "POST", "/status").0, 405);
         assert_eq!(ask(&server, "DELETE", "/").0, 405);
         assert_eq!(ask(&server, "GET", "/nowhere").0, 404);
