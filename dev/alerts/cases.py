@@ -153,6 +153,8 @@ CASES = [
 
     ("it hangs", behind, {24: [], 38: ["PgspineStalled"], 140: ["PgspineStalled"]}),
     ("a pause that was forgotten", {**behind, **state(("streaming", 20), ("paused", LONG))}, {38: ["PgspineStalled"]}),
+    ("a pause, and others write a lot", {**behind, **state(("streaming", 20), ("paused", LONG)),
+                                         ("pgspine_slot_confirmed_lag_bytes",): f"90000x19 {8 * M}+{8 * M}x{LONG}"}, {40: ["PgspineStalled"]}),
     ("it is too slow", {("pgspine_last_commit_timestamp_seconds",): f"0+20x{LONG}", ("pgspine_slot_confirmed_lag_bytes",): f"0+{10 * M}x{LONG}"},
      {5: [], 20: ["PgspineStalled"]}),
     ("it catches up", {("pgspine_last_commit_timestamp_seconds",): f"0+20x20 400+90x{LONG}",
