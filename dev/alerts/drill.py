@@ -201,9 +201,13 @@ class Drill:
         self.scene.sql("SELECT pg_reload_conf()", "postgres")
         say("the limit is set back too early, and a checkpoint comes")
         self.scene.sql("CHECKPOINT", "postgres")
-        # The pause kept the bridge from taking notice; it hears of the lost slot all the same.
-        status = self.seen(self.bridge, ["PgspineSlotLost", "PgspineNotStreaming"], ["PgspineSlotUnreserved", "PgspineWalBudgetLow", "PgspineStalled", "PgspineWalExhaustedSoon", "PgspineSlotInactive"],
-                           ["PGS8002"], ["failed"], "slot")
+        late = ["PgspineSlotUnreserved", "PgspineWalBudgetLow", "PgspineStalled", "PgspineWalExhaustedSoon", "PgspineSlotInactive"]
+        self.seen(self.bridge, ["PgspineSlotLost"], late, ["lost"], ["paused"], "slot")
+        code, shown = self.bridge.pgspine("resume")
+        if code:
+            self.wrong(shown)
+        say("the bridge is resumed: too late")
+        status = self.seen(self.bridge, ["PgspineSlotLost", "PgspineNotStreaming"], late, ["PGS8002"], ["failed"], "slot")
         word = re.search(r"gap:[0-9A-F]+/[0-9A-F]+", json.dumps(status["problem"]))[0]
         say(f"remedy   as PgspineSlotLost says: a restart with --approve {word}")
         self.scene.sql("ALTER SYSTEM RESET max_slot_wal_keep_size", "postgres")
