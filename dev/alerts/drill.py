@@ -212,7 +212,7 @@ class Drill:
         say(f"remedy   as PgspineSlotLost says: a restart with --approve {word}")
         self.scene.sql("ALTER SYSTEM RESET max_slot_wal_keep_size", "postgres")
         self.scene.sql("SELECT pg_reload_conf()", "postgres")
-        self.restart("--approve", word)
+        self.restart("--approve", word, code=5)
         self.well(self.bridge)
 
     def column(self):
@@ -231,7 +231,7 @@ class Drill:
         code, shown = self.bridge.pgspine("check", "--live")
         if code:
             self.wrong(f"check --live: {code}\n{shown}")
-        self.restart()
+        self.restart(code=6)
         self.well(self.bridge)
 
     def second(self):
@@ -242,12 +242,15 @@ class Drill:
         self.write()
         say("remedy   as PgspineFenced says: the copy is ended, then the right one is restarted")
         other.stop()
-        self.restart()
+        self.restart(code=4)
         self.well(self.bridge)
 
-    def restart(self, *arguments):
-        code = self.bridge.stop()
-        say(f"         (the process ended with {code})")
+    def restart(self, *arguments, code=0):
+        ended = self.bridge.stop()
+        if ended != code:
+            self.wrong(f"the process ended with {ended}, not {code}")
+        if code:
+            say(f"         (told to end, the process leaves with {code})")
         self.bridge = self.scene.run("state", self.ports[0], arguments)
 
     def exact(self):
