@@ -161,6 +161,10 @@ CASES = [
                        ("pgspine_slot_confirmed_lag_bytes",): f"0+{10 * M}x20 {200 * M}-{2 * M}x{LONG}"}, {40: [], 60: []}),
     ("a quiet night", {**quiet, ("pgspine_slot_confirmed_lag_bytes",): " ".join(["1000 90000 20000 400000"] * 40)}, {60: [], 140: []}),
 
+    ("nobody writes at all", {**quiet, ("pgspine_slot_confirmed_lag_bytes",): f"90000x19 0x{LONG}", ("pgspine_slot_retained_wal_bytes",): f"{124 * M}x{LONG}",
+                              ("pgspine_slot_safe_wal_bytes",): f"{900 * M}x{LONG}", **{(f"pgspine_{p}_lsn",): f"{G}x{LONG}" for p in ("received", "emitted", "confirmed")}},
+     {60: [], 140: []}),
+
     ("an idle database is not followed",
      {**quiet, ("pgspine_confirmed_lsn",): f"{G}+{20 * M}x19 {G + 380 * M}x{LONG}", ("pgspine_slot_confirmed_lag_bytes",): f"90000x19 {8 * M}+{8 * M}x{LONG}"},
      {28: [], 40: ["PgspineIdleNotAdvancing"]}),
