@@ -39,6 +39,7 @@ LABEL org.opencontainers.image.title="pgspine" \
       org.opencontainers.image.created="$CREATED"
 COPY --from=root /root-file-system/base/ /
 COPY --from=root /root-file-system/app/ /
+COPY --from=root --chown=10001:10001 /root-file-system/state/ /var/lib/
 WORKDIR /etc/pgspine
 USER 10001:10001
 EXPOSE 8080
