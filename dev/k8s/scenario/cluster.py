@@ -54,6 +54,13 @@ class Pod:
     def restarts(self):
         return self.container().get("restartCount", 0)
 
+    def terminated(self):
+        """How its container ended last: code, reason, message."""
+        container = self.container()
+        for state in ("state", "lastState"):
+            if ended := container.get(state, {}).get("terminated"):
+                return ended
+
     def http(self, path):
         """(status code, body), from where a kubelet or Prometheus asks."""
         address = self.get()["status"].get("podIP")

@@ -8,6 +8,7 @@ from transcript import Failed, must, note, run, until
 
 CHART = f"{ROOT}/helm/pgspine"
 KAFKA, REGISTRY, DIR = os.environ["PGSPINE_TEST_KAFKA"], os.environ["PGSPINE_TEST_REGISTRY"], os.environ["PGSPINE_K8S_DIR"]
+IMAGE = os.environ["PGSPINE_K8S_IMAGE"]
 SERVICES = [f"{ROOT}/dev/services", "--dir", os.environ["PGSPINE_TEST_SERVICES"]]
 
 PRICE_SQL = """/* pgspine
@@ -41,6 +42,7 @@ class Release:
         self.shop = Shop(self.database, TABLES)
         self.workload = Workload(self.shop, seed)
         self.transforms = copy.deepcopy(TRANSFORMS)
+        self.sets = {b: f"shop-pgspine-{b}" for b in TABLES}
         self.pods = {b: Pod(self.namespace, f"shop-pgspine-{b}-0") for b in TABLES}
 
     def namespace_with_restrictions(self):
@@ -53,8 +55,8 @@ class Release:
         made = kubectl("-n", self.namespace, "create", "secret", "generic", "postgres", f"--from-literal=password={password}", "--dry-run=client", "-o", "yaml")
         kubectl("apply", "-f", "-", stdin=made)
 
-    def values(self, **more):
-        """The values as a file; `more` goes into the bridge `shop`."""
+    def values(self):
+        """The values as a file."""
         bridges = {}
         for bridge, files in self.transforms.items():
             bridges[bridge] = {
@@ -64,9 +66,9 @@ class Release:
                     "kafka": {"transactional_id": f"{self.prefix}.{bridge}", "progress_topic": f"{self.prefix}.{bridge}.progress"}},
                 "transforms": {"inline": files}}
         bridges["prices"]["state"] = {"type": "emptyDir"}
-        bridges["shop"].update(more)
         values = {
             "defaults": {
+                "image": {"repository": IMAGE.rsplit(":", 1)[0], "tag": IMAGE.rsplit(":", 1)[1], "pullPolicy": "Never"},
                 "secrets": {"postgres": {"existingSecret": "postgres"}},
                 "config": {
                     "postgres": {"url": self.shop.url(), "publication_mode": "verify"}, "kafka": {"bootstrap_servers": KAFKA},
@@ -80,8 +82,8 @@ class Release:
     def install(self):
         return self.helm("install", self.helm.release, CHART, "-f", self.values(), "--wait", "--timeout", "240s", limit=300).stdout
 
-    def upgrade(self, *arguments, ok=True, **more):
-        return self.helm("upgrade", self.helm.release, CHART, "-f", self.values(**more), *arguments, ok=ok, limit=300)
+    def upgrade(self, *arguments, ok=True):
+        return self.helm("upgrade", self.helm.release, CHART, "-f", self.values(), *arguments, ok=ok, limit=300)
 
     def topics(self):
         """(name, SELECT, key or None for events) of every transform."""
