@@ -6,7 +6,7 @@ from shop import ROOT, Shop, Workload
 from topics import Topic
 from transcript import Failed, must, note, run, until
 
-CHART = f"{ROOT}/helm/pgspine"
+CHART = os.environ.get("PGSPINE_CHART") or f"{ROOT}/helm/pgspine"
 KAFKA, REGISTRY, DIR = os.environ["PGSPINE_TEST_KAFKA"], os.environ["PGSPINE_TEST_REGISTRY"], os.environ["PGSPINE_K8S_DIR"]
 IMAGE = os.environ["PGSPINE_K8S_IMAGE"]
 SERVICES = [f"{ROOT}/dev/services", "--dir", os.environ["PGSPINE_TEST_SERVICES"]]
