@@ -1,5 +1,5 @@
 """The database of one release: its tables, its least-privileged role, and a workload that goes on whatever the bridges do."""
-import json, os, random, threading
+import contextlib, json, os, random, threading
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -137,6 +137,13 @@ class Workload(threading.Thread):
     def resume(self):
         self.well()
         self.trading.set()
+
+    @contextlib.contextmanager
+    def still(self):
+        """For what would wait for its locks."""
+        self.pause()
+        yield
+        self.resume()
 
     def well(self):
         if self.problem:
