@@ -110,7 +110,7 @@ class Release:
         """A change made now is in Kafka soon."""
         at = self.shop.one("SELECT pg_current_wal_lsn()")
         self.workload.resume()
-        until(f"{bridge} has sent everything up to {at}", 60, lambda: number(self.pods[bridge].status()["positions"]["emitted"]) >= number(at))
+        until(f"{bridge} has sent everything up to {at}", 240, lambda: number(self.pods[bridge].status()["positions"]["emitted"]) >= number(at))
 
     def loaded_rows(self, bridge):
         return int(self.pods[bridge].metric("pgspine_snapshot_rows_total") or 0)

@@ -41,9 +41,9 @@ class Shop:
         return row and row[0]
 
     def slot_row(self, bridge):
-        row = self.admin.execute("SELECT active, wal_status, confirmed_flush_lsn, pg_current_wal_lsn() - confirmed_flush_lsn AS behind"
+        row = self.admin.execute("SELECT active, active_pid, wal_status, confirmed_flush_lsn"
                                  " FROM pg_replication_slots WHERE slot_name = %s", (self.slot(bridge),)).fetchone()
-        return row and dict(zip(("active", "wal_status", "confirmed", "behind"), row))
+        return row and dict(zip(("active", "active_pid", "wal_status", "confirmed"), row))
 
     def answer(self, select):
         """PostgreSQL's own answer, JSON as text: its reader decides what a string is and what a record is."""
