@@ -24,7 +24,7 @@ def helm(which, *arguments, values=None, chart=CHART):
     stdin = None
     if values is not None:
         command += ["-f", "-"]
-        stdin = json.dumps(values)
+        stdin = json.dumps(values, ensure_ascii=False)
     done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60)
     return done.returncode, done.stdout, done.stderr
 
@@ -86,15 +86,15 @@ PRODUCT_SQL = """/* pgspine
 topic = "shop.product.v1"
 key   = ["product_id"]
 */
-SELECT p.id AS product_id, p.name AS name FROM shop.products AS p;
+SELECT p.id AS product_id, p.title AS title FROM shop.products AS p;
 """
 PRODUCT_AVSC = """{"type": "record", "name": "Product", "namespace": "shop", "fields": [
-  {"name": "product_id", "type": "int"}, {"name": "name", "type": "string"}]}
+  {"name": "product_id", "type": "long"}, {"name": "title", "type": "string"}]}
 """
 
 
 def bridge(url="postgres://pgspine@postgres:5432/shop", **more):
-    """The values of a small bridge; `more` is laid over it, key by key."""
+    """The values of a small bridge; `more` is laid over it, key by key; None takes one away."""
     base = {
         "config": {"postgres": {"url": url}, "kafka": {"bootstrap_servers": "kafka:9092"}, "registry": {"url": "http://registry:8081"}},
         "secrets": {"postgres": {"existingSecret": "shop-postgres"}},
@@ -106,6 +106,9 @@ def bridge(url="postgres://pgspine@postgres:5432/shop", **more):
 def laid_over(base, over):
     both = dict(base)
     for key, value in over.items():
+        if value is None:
+            del both[key]
+            continue
         both[key] = laid_over(both[key], value) if isinstance(value, dict) and isinstance(both.get(key), dict) else value
     return both
 

@@ -43,7 +43,7 @@
 {{- $at := .at -}}{{- $b := .b -}}
 {{- $instead := printf "put it into a Secret and name that in %s.secrets" $at -}}
 {{- $url := .postgres.url -}}
-{{- if regexMatch "^postgres(ql)?://[^/@?]*:[^@$][^@]*@" $url -}}
+{{- if regexMatch "^postgres(ql)?://[^/@?:]*:[^@$][^@]*@" $url -}}
 {{- fail (printf "%s.config.postgres.url holds a password: %s.postgres.existingSecret" $at $instead) -}}
 {{- end -}}
 {{- if regexMatch "(^|[?&\\s])(ssl)?password\\s*=\\s*[^$]" $url -}}
