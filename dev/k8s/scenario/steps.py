@@ -218,9 +218,10 @@ def broken_in_spite(r):
     dead = until("the new pod ends", 180, lambda: pod.uid() != before and pod.terminated())
     must(dead["exitCode"] in (2, 6), f"the process ended with {dead['exitCode']}")
     described = kubectl("-n", r.namespace, "describe", "pod", pod.name)
-    message = next((l.strip() for l in described.splitlines() if l.strip().startswith("Message:")), "")
+    why = described[described.find("Message:"):described.find("Exit Code:")]
+    must("curency" in why, "kubectl describe says why, under Last State:")
+    note("\n".join(line.strip() for line in why.splitlines() if "curency" in line)[:400])
     kubectl("-n", r.namespace, "set", "env", "statefulset", r.sets["shop"], "PGSPINE_BRIDGE__ON_HALT-")
-    must("curency" in (dead.get("message") or ""), f"kubectl describe says why: {message[:160]}")
     begun = time.monotonic()
     r.helm("rollback", r.helm.release, str(was), "--wait", "--timeout", "180s", limit=240)
     must(pod.ready(), f"helm rollback --wait replaced the broken pod by itself, in {time.monotonic() - begun:.1f} s")
