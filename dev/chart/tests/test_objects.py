@@ -98,6 +98,8 @@ class EveryBridge(unittest.TestCase):
             with self.subTest(f"{name}: {o['metadata']['name']}"):
                 self.assertEqual(o["spec"]["replicas"], 0 if o["metadata"]["name"] == "r-pgspine-archive" else 1)
                 self.assertEqual(o["spec"]["updateStrategy"], {"type": "RollingUpdate"})
+                # Else a rollback waits for ever for the broken pod that it is to replace.
+                self.assertEqual(o["spec"]["podManagementPolicy"], "Parallel")
                 self.assertNotIn("volumeClaimTemplates", o["spec"])
                 self.assertGreaterEqual(o["spec"]["template"]["spec"]["terminationGracePeriodSeconds"], 15)
 
@@ -109,7 +111,7 @@ class EveryBridge(unittest.TestCase):
                 "startup": {"path": "/livez", "port": "http"}, "liveness": {"path": "/livez", "port": "http"},
                 "readiness": {"path": "/readyz", "port": "http"}})
             self.assertEqual(c["ports"], [{"name": "http", "containerPort": 8080, "protocol": "TCP"}])
-            self.assertEqual(c["args"], ["run"])
+            self.assertEqual((c["args"], c["terminationMessagePolicy"]), (["run"], "FallbackToLogsOnError"))
 
     def test_has_a_headless_service_that_finds_it_always(self):
         for name, o in self.sets():
@@ -166,7 +168,7 @@ class EveryObject(unittest.TestCase):
             self.assertEqual(len(seen), len(set(seen)), name)
             for kind, namespace, _ in seen:
                 self.assertIn(namespace, (NAMESPACE, "monitoring"))
-                self.assertTrue(namespace == NAMESPACE or kind in ("PodMonitor", "PrometheusRule", "ConfigMap"))
+                self.assertTrue(namespace == NAMESPACE or kind in ("PodMonitor", "ServiceMonitor", "PrometheusRule", "ConfigMap"))
 
     def test_common_labels_and_annotations(self):
         for o in ci("production"):

@@ -133,6 +133,19 @@ class Monitoring(unittest.TestCase):
             self.assertNotEqual(code, 0)
             self.assertIn("prometheusRule.alerts.PgspineSlotLost.threshold: this alert has no threshold", err)
 
+    def test_file_and_values_have_the_same_alerts(self):
+        for old, new, says in (
+            ("alert: PgspineFenced", "alert: PgspineNew", "files/rules.yaml has an alert PgspineNew that prometheusRule.alerts does not list"),
+            ("alert: PgspineFenced", "alert: PgspineDown", "prometheusRule.alerts.PgspineFenced: files/rules.yaml has no such alert"),
+        ):
+            with tempfile.TemporaryDirectory() as folder:
+                chart = shutil.copytree(CHART, f"{folder}/pgspine")
+                file = pathlib.Path(chart, "files/rules.yaml")
+                file.write_text(file.read_text().replace(old, new))
+                code, _, err = helm("helm 4", "template", "r", values={"prometheusRule": {"enabled": True}}, chart=chart)
+                self.assertNotEqual(code, 0)
+                self.assertIn(says, err)
+
     def test_dashboards_are_the_files(self):
         found = [o for o in ci("production").of("ConfigMap") if "grafana_dashboard" in o["metadata"].get("labels", {})]
         self.assertEqual(len(found), 1)

@@ -1,8 +1,9 @@
 """What is refused while it is rendered, by both Helms, and in which words: the schema's, or the chart's own."""
 
+import re
 import unittest
 
-from chart import HELMS, PRODUCT_AVSC, PRODUCT_SQL, at_once, bridge, helm, shop
+from chart import CHART, HELMS, PRODUCT_AVSC, PRODUCT_SQL, at_once, bridge, helm, shop
 
 EVENT = """/* pgspine
 topic = "shop.placed.v1"
@@ -113,13 +114,19 @@ class Refused(unittest.TestCase):
 
         def run(which, what, values, says, *arguments):
             return helm(which, "template", "r", *arguments, values=values)
+        seen = ""
         for (which, what, values, says, *_), (code, out, err) in zip(wanted, at_once(run, wanted)):
+            seen += err
             with self.subTest(f"{which}: {what}"):
                 self.assertNotEqual(code, 0)
                 for words in says:
                     self.assertIn(words, err)
                 self.assertNotIn("hunter2", out + err, "the message shows no secret")
                 self.assertNotIn("nil pointer", err)
+        # Every refusal of the chart's own has its case.
+        for message in re.findall(r'fail \(?(?:printf )?"((?:[^"\\]|\\.)*)"', (CHART / "templates/_guards.tpl").read_text()):
+            with self.subTest(message):
+                self.assertRegex(seen, ".*?".join(re.escape(part) for part in re.split("%[a-z]", message.replace('\\"', '"'))))
 
     def test_what_looks_like_it_but_is_not(self):
         wanted = [(which, "template", "r") for which in HELMS]

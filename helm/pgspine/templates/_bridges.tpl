@@ -5,6 +5,8 @@ pgspine.toml in `toml`. What is wrong stops the rendering with the bridge, the k
 
 {{/* JSON: name → bridge. Use: range $name, $b := include "pgspine.bridges" . | fromJson */}}
 {{- define "pgspine.bridges" -}}
+{{- /* Every template asks; the first answer stays for the others. */ -}}
+{{- if not (hasKey .Values "rendered") -}}
 {{- $all := dict -}}
 {{- range $name, $own := .Values.bridges -}}
 {{- $b := include "pgspine.merge" (list $.Values.defaults (default dict $own)) | fromJson -}}
@@ -15,7 +17,9 @@ pgspine.toml in `toml`. What is wrong stops the rendering with the bridge, the k
 {{- $_ := set $all $name $b -}}
 {{- end -}}
 {{- include "pgspine.guard.release" (dict "root" . "all" $all) -}}
-{{- toJson $all -}}
+{{- $_ := set .Values "rendered" (toJson $all) -}}
+{{- end -}}
+{{- .Values.rendered -}}
 {{- end -}}
 
 {{/*

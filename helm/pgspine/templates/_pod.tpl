@@ -202,6 +202,8 @@ volumes:
 image: {{ include "pgspine.image" (dict "root" .root "image" $b.image) | quote }}
 imagePullPolicy: {{ $b.image.pullPolicy }}
 workingDir: /etc/pgspine
+# pgspine writes there why it ended for good; what dies before it can shows its last lines of log.
+terminationMessagePolicy: FallbackToLogsOnError
 securityContext:
   {{- toYaml $b.securityContext | nindent 2 }}
 env:

@@ -22,16 +22,17 @@
 {{- if regexMatch "^[A-Za-z0-9_-]+$" . -}}{{ . }}{{- else -}}{{ toRawJson . }}{{- end -}}
 {{- end -}}
 
-{{/* A JSON string is a TOML string, except that TOML wants DEL escaped. Whole numbers come as floats from YAML. */}}
+{{/* A JSON string is a TOML string (DEL, which TOML wants escaped, Helm refuses in values). Whole numbers come as floats. */}}
 {{- define "pgspine.tomlValue" -}}
 {{- if kindIs "string" . -}}
-{{ toRawJson . | replace "\u007f" "\\u007f" }}
+{{ toRawJson . }}
 {{- else if kindIs "slice" . -}}
 {{- $items := list -}}
 {{- range . }}{{- $items = append $items (include "pgspine.tomlValue" .) }}{{- end -}}
 [{{ join ", " $items }}]
 {{- else if kindIs "float64" . -}}
-{{- if eq (floor .) . }}{{ int64 . }}{{ else }}{{ toJson . }}{{ end -}}
+{{- /* pgspine has no fractions; librdkafka reads them from text. */ -}}
+{{- if eq (floor .) . }}{{ int64 . }}{{ else }}{{ toJson . | quote }}{{ end -}}
 {{- else -}}
 {{ toJson . }}
 {{- end -}}
