@@ -10,8 +10,8 @@ WORKDIR /src
 # Dependencies first, with nothing of ours but the manifest: this layer stays until Cargo.lock changes.
 COPY rust-toolchain.toml Cargo.toml Cargo.lock ./
 COPY packaging/build packaging/build
-RUN mkdir -p src tests/real benches/journey && echo 'fn main() {}' | tee src/main.rs tests/real/main.rs benches/journey/main.rs >/dev/null \
-    && touch src/lib.rs && packaging/build && rm -rf src tests benches
+RUN mkdir -p src tests/real benches/journey && touch src/lib.rs tests/real/main.rs benches/journey/main.rs \
+    && echo 'fn main() {}' >src/main.rs && packaging/build && rm -rf src tests benches
 COPY src src
 COPY tests tests
 COPY benches benches

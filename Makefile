@@ -2,7 +2,7 @@
 # The binary says in --version what it was built from.
 REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 
-.PHONY: test test-k8s demo build bench install advisories services-up services-down
+.PHONY: test test-k8s demo build bench image deb sbom test-image test-deb install advisories services-up services-down
 
 test:
 	@dev/test $(ARGS)
@@ -19,9 +19,26 @@ demo:
 bench: install
 	@dev/bench $(ARGS)
 
-# The release binary, target/release/pgspine, with the revision in it.
+# The release binary, target/dist/release/pgspine, with the revision in it.
 build: install
-	PGSPINE_REVISION=$(REVISION) cargo build --release --locked
+	PGSPINE_REVISION=$(REVISION) packaging/build
+
+# What is shipped, into dist/: docs/packaging.md.
+image: build
+	@packaging/image
+
+deb: build
+	@packaging/deb
+
+sbom: build
+	@mkdir -p dist && packaging/components --binary target/dist/release/pgspine dist
+
+# The image runs as the chart's pod; the package is installed into a Debian of its own.
+test-image:
+	@dev/image/test $(ARGS)
+
+test-deb:
+	@dev/image/test-deb $(ARGS)
 
 install:
 	@dev/install

@@ -26,6 +26,7 @@ class Image:
     """An oci-archive, unpacked."""
 
     def __init__(self, archive, folder):
+        os.makedirs(folder)
         layout = os.path.join(folder, "oci")
         subprocess.run(["skopeo", "copy", "-q", f"oci-archive:{archive}", f"oci:{layout}:it"], check=True)
         blob = lambda digest: json.load(open(os.path.join(layout, "blobs", *digest.split(":"))))

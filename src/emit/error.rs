@@ -76,6 +76,17 @@ impl EmitError {
         }
     }
 
+    /// It is the password or certificate that the broker does not take.
+    pub fn refused_credentials(&self) -> bool {
+        use RDKafkaErrorCode::{Authentication, SaslAuthenticationFailed};
+        match self {
+            EmitError::Refused { source, .. } => {
+                matches!(source.rdkafka_error_code(), Some(Authentication | SaslAuthenticationFailed))
+            }
+            _ => false,
+        }
+    }
+
     pub fn diagnostic(&self) -> Diagnostic {
         let message = chain(self);
         match self {

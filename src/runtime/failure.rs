@@ -153,6 +153,19 @@ impl Failure {
         }
     }
 
+    /// The server does not take our password or token. While a secret is rotated this passes by itself: the server and the
+    /// file change one after the other, and a mounted Secret follows up to minutes later.
+    pub fn refused_credentials(&self) -> bool {
+        let capture = |e: &capture::Error| matches!(e, capture::Error::Server(e) if e.sqlstate.starts_with("28"));
+        match self {
+            Failure::Capture(e) => capture(e),
+            Failure::Load(LoadError::Connection { source, .. } | LoadError::Table { source, .. }) => capture(source),
+            Failure::Emit(e) => e.refused_credentials(),
+            Failure::Registry(e) => matches!(e, RegistryError::Unauthorized { .. }),
+            _ => false,
+        }
+    }
+
     /// All that a person has to read.
     pub fn diagnostics(&self) -> Vec<Diagnostic> {
         match self {

@@ -84,7 +84,9 @@ pub fn run(bridge: &mut Bridge) -> Exit {
             // Asked to end while it was trying: what is committed is committed, and the rest comes again.
             return Exit::Done;
         }
-        match failure.verdict() {
+        // What was taken once in this process was right; at the first start nobody rotates anything.
+        let rotating = bridge.generation.is_some() && failure.refused_credentials();
+        match if rotating { Verdict::Retry } else { failure.verdict() } {
             Verdict::ShutDown => return Exit::Done,
             Verdict::Stop(exit) => {
                 for d in failure.diagnostics() {

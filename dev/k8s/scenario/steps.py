@@ -106,7 +106,8 @@ def drained(r):
     kubectl("drain", "n1", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=150s", limit=170)
     note(f"kubectl drain: {time.monotonic() - begun:.1f} s")
     for bridge in r.pods:
-        must(not r.shop.slot_row(bridge)["active"], f"nobody reads slot {r.shop.slot(bridge)}")
+        until("the walsender has noticed", 30, lambda: not r.shop.slot_row(bridge)["active"])
+    note("nobody reads the slots")
     kubectl("uncordon", "n1")
     for bridge, pod in r.pods.items():
         pod.ready_after(before[bridge])
@@ -253,7 +254,9 @@ def uninstalled(r):
         must(not exists(pod), f"{pod.name} is gone")
     left = {c["metadata"]["name"] for c in kube_json("-n", r.namespace, "get", "pvc")["items"]}
     must(claims and left == claims, f"the claims are left: {', '.join(sorted(left))}")
-    must(all(r.shop.slot_row(b)["active"] is False for b in r.pods), "the slots are left, and nobody reads them")
+    for bridge in r.pods:
+        must(r.shop.slot_row(bridge), f"slot {r.shop.slot(bridge)} is left")
+        until("the walsender has noticed", 30, lambda: not r.shop.slot_row(bridge)["active"])
     note(said.strip()[:300])
     begun = time.monotonic()
     r.install()
