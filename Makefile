@@ -2,10 +2,14 @@
 # The binary says in --version what it was built from.
 REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 
-.PHONY: test demo build bench image deb sbom test-image test-deb install advisories services-up services-down
+.PHONY: test test-k8s demo build bench image deb sbom test-image test-deb install advisories services-up services-down
 
 test:
 	@dev/test $(ARGS)
+
+# The chart and the image in a real one-node Kubernetes (docs/kubernetes.md). Root; builds Kubernetes once, then ten minutes.
+test-k8s:
+	@dev/k8s/test $(ARGS)
 
 # ARGS="--duration 30s"
 demo:
