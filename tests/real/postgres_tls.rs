@@ -379,7 +379,7 @@ fn scram_is_bound_to_the_certificate() {
     for user in ["tls", "old", "clear"] {
         assert_eq!(t.refused(user, &format!("{tls} password=wrong")).0, "PGS4004", "{user}");
     }
-    // Over a man in the middle with another certificate, the server does not take the proof: its log says so.
+    // The server tells the same.
     let log = std::fs::read_to_string(Path::new(&t.server.data()).join("log")).unwrap();
     assert!(log.contains("identity=\"tls\" method=scram-sha-256"), "{log}");
 }
