@@ -12,13 +12,13 @@ const LIMIT: Duration = Duration::from_secs(60);
 const PASSWORD: &str = "hunter2-planted-password";
 
 /// A bridge with HTTP on a port of its own.
-struct Running {
-    process: Process,
+pub struct Running {
+    pub process: Process,
     address: String,
 }
 
 impl Running {
-    fn start(bench: &Bench, environment: &[(&str, &str)]) -> Running {
+    pub fn start(bench: &Bench, environment: &[(&str, &str)]) -> Running {
         let environment: Vec<_> =
             [("PGSPINE_HTTP__LISTEN", "127.0.0.1:0")].iter().chain(environment).copied().collect();
         let process = bench.project.spawn(&["run"], &environment);
@@ -31,7 +31,7 @@ impl Running {
         Running { process, address }
     }
 
-    fn get(&self, path: &str) -> (u16, String) {
+    pub fn get(&self, path: &str) -> (u16, String) {
         let mut stream = std::net::TcpStream::connect(&self.address).expect("HTTP is served");
         write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("a request");
         let mut answer = String::new();
@@ -40,12 +40,12 @@ impl Running {
         (code, answer.split_once("\r\n\r\n").expect("a body").1.to_owned())
     }
 
-    fn status(&self) -> Value {
+    pub fn status(&self) -> Value {
         serde_json::from_str(&self.get("/status").1).expect("JSON")
     }
 
     /// A sample by its name and the labels that it must have.
-    fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+    pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let text = self.get("/metrics").1;
         let line = text.lines().find(|l| {
             l.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
@@ -54,11 +54,11 @@ impl Running {
         line.rsplit(' ').next()?.parse().ok()
     }
 
-    fn wait_metric(&self, name: &str, labels: &[(&str, &str)], wanted: impl Fn(f64) -> bool) -> f64 {
+    pub fn wait_metric(&self, name: &str, labels: &[(&str, &str)], wanted: impl Fn(f64) -> bool) -> f64 {
         wait_for(&format!("{name} {labels:?}"), LIMIT, || self.metric(name, labels).filter(|v| wanted(*v)))
     }
 
-    fn ready(&self) {
+    pub fn ready(&self) {
         wait_for("readiness", LIMIT, || (self.get("/readyz").0 == 200).then_some(()));
     }
 }
