@@ -98,7 +98,14 @@ impl Shared {
     }
 
     pub fn is(&self, state: BridgeState) {
-        self.lock().facts.doing = Some(state);
+        {
+            let facts = &mut self.lock().facts;
+            facts.doing = Some(state);
+            if state == BridgeState::Snapshot {
+                // All sides have answered before a load: what stood in the way has passed.
+                facts.problem = None;
+            }
+        }
         self.show_state();
     }
 
@@ -166,10 +173,13 @@ impl Shared {
         let mut inner = self.lock();
         let facts = &mut inner.facts;
         facts.wal.looked(look.at, look.wal_end.0);
-        if look.active_pid.is_none() {
-            self.metrics.slot_held(false);
-        } else if matches!(facts.state, Some(BridgeState::Streaming | BridgeState::Paused)) {
-            self.metrics.slot_held(true);
+        // A look from before the state says nothing of it; and whoever holds the slot while we do not stream is not us.
+        if look.at >= facts.since {
+            if look.active_pid.is_none() {
+                self.metrics.slot_held(false);
+            } else if matches!(facts.state, Some(BridgeState::Streaming | BridgeState::Paused)) {
+                self.metrics.slot_held(true);
+            }
         }
         facts.slot = Some(look);
     }
@@ -303,6 +313,7 @@ impl Shared {
 
     pub fn reconciling(&self, name: &str, remaining: u64) {
         self.transform_is(name, TransformState::Reconciling);
+        self.well();
         for t in self.lock().facts.topics.iter_mut().filter(|t| t.transform == name) {
             t.to_reconcile = remaining;
         }

@@ -77,6 +77,8 @@ fn look(config: &Config, shared: &Shared, conn: &mut Option<Connection>) -> Resu
         // Secrets are read anew at each connect.
         None => conn.insert(connect(&options::postgres(config)?, Mode::Sql)?),
     };
+    // What changes while the server answers counts as after the look.
+    let at = clock::now_millis();
     let Some(s) = slot::read(conn, &config.postgres.slot)? else { return Ok(()) };
     let rows = conn.query(
         "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END AS now",
@@ -84,7 +86,7 @@ fn look(config: &Config, shared: &Shared, conn: &mut Option<Connection>) -> Resu
     let now = rows.single()?.text("now")?.parse::<Lsn>().map_or(0, |l| l.0);
     let behind = |l: Option<Lsn>| l.map_or(0, |l| now.saturating_sub(l.0));
     shared.slot(SlotLook {
-        at: clock::now_millis(),
+        at,
         active_pid: s.active_pid,
         wal_status: s.wal_status.as_deref().and_then(WalStatus::of).unwrap_or(WalStatus::Reserved),
         retained: behind(s.restart),

@@ -217,6 +217,8 @@ fn slot(f: &Facts, now: i64) -> Answer {
         (_, None) if on_the_way(f).is_some() && f.problem.is_none() => {
             ok(format!("{name} is not read yet, its WAL is {}", s.wal_status.word()))
         }
+        // The look is from before it was taken.
+        (Some(BridgeState::Streaming), None) if s.at < f.since => ok(format!("{name} is taken")),
         (_, None) => bad(State::Warning, format!("{name} is held by nobody"), "", "PgspineSlotInactive"),
         (_, Some(_)) => ok(format!("{name} is held, its WAL is {}", s.wal_status.word())),
     }

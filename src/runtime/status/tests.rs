@@ -367,6 +367,8 @@ fn the_verdict_beside_the_scenes() {
     );
     check(
         |f| {
+            // Before the stream begins, after a load.
+            f.state = Some(BridgeState::Snapshot);
             f.topics[1].state = "reconciling";
             (f.topics[1].to_reconcile, f.topics[1].remaining) = (20_114, 5_000);
         },
@@ -519,7 +521,7 @@ fn each_check_in_each_of_its_states() {
         assert_eq!(at(check.name, &streaming()), State::Ok, "{}", check.name);
     }
     type Change = fn(&mut Facts);
-    let cases: [(&str, Change, State); 23] = [
+    let cases: [(&str, Change, State); 24] = [
         ("source", |f| f.heard = Some(NOW - 2 * MIN), State::Warning),
         ("source", |f| *f = scene("postgres-away"), State::Critical),
         ("source", |f| *f = scene("starting"), State::Unknown),
@@ -527,6 +529,7 @@ fn each_check_in_each_of_its_states() {
         ("kafka", |f| f.kafka_owes_since = Some(NOW - 2 * MIN), State::Critical),
         ("kafka", |f| *f = scene("fenced"), State::Critical),
         ("slot", |f| f.slot.as_mut().unwrap().active_pid = None, State::Warning),
+        ("slot", |f| (f.slot.as_mut().unwrap().active_pid, f.since) = (None, NOW - 1000), State::Ok),
         ("slot", |f| f.slot.as_mut().unwrap().wal_status = WalStatus::Unreserved, State::Critical),
         ("slot", |f| f.slot.as_mut().unwrap().at = NOW - 2 * MIN, State::Unknown),
         ("slot", |f| *f = scene("slot-lost"), State::Critical),

@@ -55,9 +55,9 @@ pub const RULES: [(&str, Rule); 21] = [
     ("the registry is away", registry_away),
     ("something else is tried again", retrying),
     ("somebody else reads from the slot", waiting_for_slot),
+    ("topics are reconciled", reconciling),
     ("tables are loaded", loading),
     ("starting", starting),
-    ("topics are reconciled", reconciling),
     ("paused", paused),
     ("Kafka does not answer", kafka_silent),
     ("the slot's WAL runs out", wal_low),
@@ -268,11 +268,11 @@ fn starting(f: &Facts, now: i64) -> Option<Verdict> {
 }
 
 fn reconciling(f: &Facts, _: i64) -> Option<Verdict> {
-    let at_it: Vec<_> = f.live_topics().filter(|t| t.state == "reconciling" || t.state == "loading").collect();
-    let first = at_it.iter().find(|t| t.remaining > 0).or(at_it.first())?;
-    if f.paused {
+    let first = f.live_topics().find(|t| t.state == "reconciling")?;
+    if f.paused || f.loading.is_some() {
         return None;
     }
+    let at_it: Vec<_> = f.live_topics().filter(|t| t.state == "reconciling" || t.state == "loading").collect();
     let more =
         if at_it.len() > 1 { format!("; {} to come", of(at_it.len() as u64 - 1, "topic")) } else { String::new() };
     let text = format!(

@@ -2,6 +2,9 @@
 
 /// `3 h 10 min`, `12 min`, `41 s`, `0.2 s`: the two largest units that say something.
 pub fn duration(seconds: f64) -> String {
+    if seconds > 0.0 && seconds < 0.05 {
+        return "less than 0.1 s".to_owned();
+    }
     if seconds < 10.0 {
         let tenths = (seconds.max(0.0) * 10.0).round() / 10.0;
         return if tenths.fract() == 0.0 { format!("{tenths:.0} s") } else { format!("{tenths:.1} s") };
@@ -74,6 +77,7 @@ mod tests {
     fn durations_are_said_in_two_units_at_most() {
         for (seconds, long, short) in [
             (0.0, "0 s", "0 s"),
+            (0.003, "less than 0.1 s", "less than 0.1 s"),
             (0.24, "0.2 s", "0.2 s"),
             (9.96, "10 s", "10 s"),
             (59.4, "59 s", "59 s"),
