@@ -309,8 +309,7 @@ fn a_pause_holds_the_slot_and_goes_on_exactly() {
     // From anywhere on the machine, by the configuration's path.
     let toml = bench.project.dir().join("pgspine.toml");
     let anywhere = |command: &str| {
-        let program = std::process::Command::new(env!("CARGO_BIN_EXE_pgspine"));
-        let mut program = program;
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_pgspine"));
         said(&program.arg("-c").arg(&toml).arg(command).current_dir("/").output().expect("the program starts"))
     };
     let (code, text) = anywhere("status");

@@ -76,7 +76,7 @@ fn odd_requests_have_an_answer() {
     let close = "host: x\r\nconnection: close\r\n";
     for (request, expected) in [
         (format!("HEAD /livez HTTP/1.1\r\n{close}\r\n"), "200"),
-        (format!("GET /livez HTTP/1.0\r\n\r\n"), "200"),
+        ("GET /livez HTTP/1.0\r\n\r\n".to_owned(), "200"),
         (format!("GET /livez?a=b HTTP/1.1\r\n{close}\r\n"), "200"),
         (format!("GET http://other/livez HTTP/1.1\r\n{close}\r\n"), "200"),
         (format!("GET /livez HTTP/1.1\r\ncontent-length: 5\r\n{close}\r\nhello"), "200"),
