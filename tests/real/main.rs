@@ -58,6 +58,7 @@ mod secrets;
 mod select_oracle;
 mod shutdown;
 mod status;
+mod status_halts;
 mod test_command;
 mod transform_expression;
 mod transform_precedence;
