@@ -73,9 +73,13 @@ impl RegistryError {
         }
     }
 
-    /// The registry answers and does not let us in, or what it wants to see cannot be read.
+    /// The registry answers and does not let us in, or what it wants to see cannot be read or used.
     pub fn is_credentials(&self) -> bool {
-        matches!(self, RegistryError::Unauthorized { .. } | RegistryError::Tls { .. } | RegistryError::Secret { .. })
+        match self {
+            RegistryError::Unauthorized { .. } | RegistryError::Tls { .. } => true,
+            RegistryError::Secret { .. } | RegistryError::Setup { .. } => true,
+            _ => false,
+        }
     }
 
     pub fn diagnostic(&self) -> Diagnostic {
