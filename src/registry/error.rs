@@ -75,11 +75,13 @@ impl RegistryError {
 
     /// The registry answers and does not let us in, or what it wants to see cannot be read or used.
     pub fn is_credentials(&self) -> bool {
-        match self {
-            RegistryError::Unauthorized { .. } | RegistryError::Tls { .. } => true,
-            RegistryError::Secret { .. } | RegistryError::Setup { .. } => true,
-            _ => false,
-        }
+        matches!(
+            self,
+            RegistryError::Unauthorized { .. }
+                | RegistryError::Tls { .. }
+                | RegistryError::Secret { .. }
+                | RegistryError::Setup { .. }
+        )
     }
 
     pub fn diagnostic(&self) -> Diagnostic {
