@@ -73,9 +73,15 @@ impl RegistryError {
         }
     }
 
-    /// The registry answers and does not let us in, or what it wants to see cannot be read.
+    /// The registry answers and does not let us in, or what it wants to see cannot be read or used.
     pub fn is_credentials(&self) -> bool {
-        matches!(self, RegistryError::Unauthorized { .. } | RegistryError::Tls { .. } | RegistryError::Secret { .. })
+        matches!(
+            self,
+            RegistryError::Unauthorized { .. }
+                | RegistryError::Tls { .. }
+                | RegistryError::Secret { .. }
+                | RegistryError::Setup { .. }
+        )
     }
 
     pub fn diagnostic(&self) -> Diagnostic {

@@ -155,8 +155,8 @@ impl Failure {
         }
     }
 
-    /// A service answered and did not let us in, or a file with a secret is not there: for a command that ends this is not
-    /// "out of reach". The bridge itself may try again, because what is in files is exchanged.
+    /// A service answered and did not let us in, or a file with a secret is not there or not whole: for a command that ends
+    /// this is not "out of reach". The bridge itself may try again, because what is in files is exchanged.
     pub fn is_credentials(&self) -> bool {
         match self {
             Failure::Secret(_) => true,
@@ -164,7 +164,9 @@ impl Failure {
             Failure::Load(LoadError::Connection { source, .. } | LoadError::Table { source, .. }) => {
                 source.is_credentials()
             }
-            Failure::Emit(e) => matches!(e, EmitError::Denied { .. } | EmitError::Secret { .. }),
+            Failure::Emit(e) => {
+                matches!(e, EmitError::Denied { .. } | EmitError::Secret { .. } | EmitError::Client { .. })
+            }
             Failure::Registry(e) => e.is_credentials(),
             _ => false,
         }

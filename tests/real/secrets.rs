@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::cli::{Bench, said};
+use crate::cli::Bench;
 use crate::kafka_security::{Mechanism, scram, tls};
 use crate::registry_security::{BASIC, Door};
 use crate::status::Running;
@@ -42,10 +42,10 @@ fn unseen_below(folder: &Path) {
 }
 
 /// The configuration with secrets wherever one can stand, all of them good.
-fn secured(bench: &Bench, door: &Door) -> String {
+fn secured(project: &Project, database: &Database, door: &Door) -> String {
     let user = unique("planted");
     scram(&user, &planted("sasl"), Mechanism::Sha256);
-    let encrypted = bench.project.dir().join("client.key");
+    let encrypted = project.dir().join("client.key");
     let key_password = planted("key");
     let made = Command::new("openssl")
         .args(["pkcs8", "-topk8", "-in", &tls("client.key"), "-out"])
@@ -53,8 +53,7 @@ fn secured(bench: &Bench, door: &Door) -> String {
         .args(["-passout", &format!("pass:{key_password}")])
         .output();
     assert!(made.expect("openssl").status.success());
-    std::fs::write(bench.project.dir().join("registry.password"), format!("{}\n", planted("registry")))
-        .expect("a file");
+    std::fs::write(project.dir().join("registry.password"), format!("{}\n", planted("registry"))).expect("a file");
     format!(
         "[bridge]\nname = \"{}\"\n\
          [postgres]\nurl = \"{} password={} sslmode=disable\"\n\
@@ -64,8 +63,8 @@ fn secured(bench: &Bench, door: &Door) -> String {
          \"sasl.mechanism\" = \"SCRAM-SHA-256\"\n\"sasl.username\" = \"{user}\"\n\"sasl.password\" = \"${{PLANTED_SASL}}\"\n\
          [registry]\nurl = \"{}\"\nusername = \"schemas\"\npassword = \"${{file:registry.password}}\"\nca = \"{}\"\n\
          [topics]\npartitions = 2\nreplication_factor = 1\n[http]\nlisten = \"\"\n",
-        bench.project.name,
-        bench.database.conninfo(),
+        project.name,
+        database.conninfo(),
         planted("url"),
         service("PGSPINE_TEST_KAFKA_SASL"),
         tls("ca.pem"),
@@ -76,16 +75,16 @@ fn secured(bench: &Bench, door: &Door) -> String {
     )
 }
 
-fn write(bench: &Bench, toml: &str) {
-    std::fs::write(bench.project.dir().join("pgspine.toml"), toml).expect("a file");
+fn write(project: &Project, toml: &str) {
+    std::fs::write(project.dir().join("pgspine.toml"), toml).expect("a file");
 }
 
 #[test]
 fn secrets_are_not_seen_while_all_goes_well() {
     let door = Door::open(&planted("registry"));
     let bench = Bench::new("unseen", "");
-    let toml = secured(&bench, &door);
-    write(&bench, &toml);
+    let toml = secured(&bench.project, &bench.database, &door);
+    write(&bench.project, &toml);
     let header =
         bench.header("[\"id\"]", crate::cli::ITEM_SQL).replacen("key =", "on_error = \"dead_letter\"\nkey =", 1);
     bench.project.transform("shop/item", &header, crate::cli::ITEM_AVSC);
@@ -142,16 +141,7 @@ fn secrets_are_not_seen_while_all_goes_well() {
 }
 
 /// Each replaces one line of a good configuration.
-#[test]
-fn secrets_are_not_seen_when_they_are_wrong() {
-    let door = Door::open(&planted("registry"));
-    let bench = Bench::new("wrong", "");
-    // Its log is looked at where all goes well.
-    let good = secured(&bench, &door).replacen("\"debug\" = \"all\"\n", "", 1);
-    let environment = |name: &str| match name {
-        "PLANTED_SASL" => planted("sasl"),
-        _ => planted("environment"),
-    };
+fn wrong(good: &str) -> Vec<(&'static str, String)> {
     let s = SEED;
     let line = |key: &str, with: String| -> String {
         let line = good.lines().find(|l| l.starts_with(key)).unwrap_or_else(|| panic!("{key} is in it"));
@@ -161,7 +151,7 @@ fn secrets_are_not_seen_when_they_are_wrong() {
     let sasl = "\"sasl.password\"";
     let registry_password = "password = \"${file";
     let registry_url = "url = \"https";
-    let cases: Vec<(&str, String)> = vec![
+    vec![
         ("host", line(url, format!("url = \"postgres://u:{s}@127.0.0.1:1/x?sslmode=disable\""))),
         ("slash", line(url, format!("url = \"postgres://u:{s}/{s}@127.0.0.1:1/x?sslmode=disable\""))),
         ("at", line(url, format!("url = \"postgres://u:a@{s}@127.0.0.1:1/x?sslmode=disable\""))),
@@ -202,52 +192,65 @@ fn secrets_are_not_seen_when_they_are_wrong() {
         ("registry url list", line(registry_url, format!("url = [\"https://user:{s}@localhost:1\"]"))),
         ("other key", line("partitions", format!("partitions = \"{s}\""))),
         ("other value", line("partitions", "partitions = 2\nmode = \"${PLANTED_OTHER}\"".to_owned())),
-    ];
-    let variables: Vec<(String, String)> = [
-        "PLANTED_SASL",
-        "PLANTED_OTHER",
-        "PGPASSWORD",
-        "PGSPINE_POSTGRES__PASSWORT",
-        "PGSPINE_KAFKA__PROPERTIES__SASL_PASWORD",
     ]
-    .iter()
-    .map(|n| ((*n).to_owned(), environment(n)))
-    .collect();
-    let (usual, odd) = variables.split_at(3);
-    let borrowed = |some: &[(String, String)]| -> Vec<(String, String)> {
-        some.iter().cloned().chain([("PGSPINE_LOG".to_owned(), "trace".to_owned())]).collect()
-    };
-    let mut shown = Vec::new();
-    let mut look = |name: &str, some: &[(String, String)]| {
-        let some = borrowed(some);
-        let some: Vec<(&str, &str)> = some.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
-        let path = bench.project.dir().join("pgspine.toml");
-        let text = std::fs::read_to_string(&path).expect("a file");
-        let variables = some.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
-        let read = pgspine::config::Config::from_text(&path, text, variables);
-        shown.extend(seen(name, &format!("{read:?}")));
-        let mut process = bench.project.spawn(&["check", "--live"], &some);
-        let code = process.code(LIMIT);
-        assert_ne!(code, 0, "{name}: {}", process.log());
-        shown.extend(seen(&format!("{name}: check"), &process.log()));
-        if read.is_err() {
-            // All that there is to say was said.
-            return;
-        }
-        let mut process = bench.project.spawn(&["run"], &some);
+}
+
+/// What the program says about one configuration, where something planted stands in it.
+fn said_of(project: &Project, name: &str, toml: &str, variables: &[(&str, &str)]) -> Vec<String> {
+    write(project, toml);
+    let path = project.dir().join("pgspine.toml");
+    let all = variables.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+    let read = pgspine::config::Config::from_text(&path, toml.to_owned(), all);
+    let mut process = project.spawn(&["check", "--live"], variables);
+    assert_ne!(process.code(LIMIT), 0, "{name}: {}", process.log());
+    let mut shown = vec![seen(name, &format!("{read:?}")), seen(&format!("{name}: check"), &process.log())];
+    if read.is_ok() {
+        let mut process = project.spawn(&["run"], variables);
         // It ends, or says what it waits for.
         wait_for(name, LIMIT, || (process.log().contains("wait_ms") || process.ended().is_some()).then_some(()));
         process.kill9();
-        shown.extend(seen(&format!("{name}: run"), &process.log()));
-    };
-    for (name, toml) in &cases {
-        write(&bench, toml);
-        look(name, usual);
+        shown.push(seen(&format!("{name}: run"), &process.log()));
     }
-    write(&bench, &good);
-    look("overrides", &[usual, odd].concat());
+    shown.into_iter().flatten().collect()
+}
+
+#[test]
+fn secrets_are_not_seen_when_they_are_wrong() {
+    let door = Door::open(&planted("registry"));
+    let bench = Bench::new("wrong", "");
+    let (sasl, other) = (planted("sasl"), planted("environment"));
+    let usual =
+        [("PLANTED_SASL", sasl.as_str()), ("PLANTED_OTHER", &other), ("PGPASSWORD", &other), ("PGSPINE_LOG", "trace")];
+    let odd = [("PGSPINE_POSTGRES__PASSWORT", other.as_str()), ("PGSPINE_KAFKA__PROPERTIES__SASL_PASWORD", &other)];
+    let header = bench.header("[\"id\"]", crate::cli::ITEM_SQL);
+    // Most of it is waiting: several of them side by side, each with a project of its own.
+    const WORKERS: usize = 4;
+    let worker = |number: usize| {
+        let project = Project::new("wrong", &bench.database, "");
+        project.transform("shop/item", &header, crate::cli::ITEM_AVSC);
+        // librdkafka's whole log is looked at where all goes well.
+        let good = secured(&project, &bench.database, &door).replacen("\"debug\" = \"all\"\n", "", 1);
+        let mut shown = Vec::new();
+        for (name, toml) in wrong(&good).iter().skip(number).step_by(WORKERS) {
+            shown.extend(said_of(&project, name, toml, &usual));
+        }
+        if number == 0 {
+            shown.extend(said_of(&project, "overrides", &good, &[&usual[..], &odd].concat()));
+            // The control: it is seen where it stands.
+            assert!(seen("the file", &good).is_some());
+        }
+        shown
+    };
+    let shown: Vec<String> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..WORKERS)
+            .map(|number| {
+                scope.spawn({
+                    let worker = &worker;
+                    move || worker(number)
+                })
+            })
+            .collect();
+        all.into_iter().flat_map(|one| one.join().expect("a worker")).collect()
+    });
     assert!(shown.is_empty(), "{}", shown.join("\n"));
-    // The control: it is seen where it stands.
-    let (_, shown) = said(&Command::new("grep").args(["-r", SEED]).arg(bench.project.dir()).output().expect("grep"));
-    assert!(shown.contains(SEED));
 }
