@@ -300,6 +300,10 @@ impl Shared {
                     (o.held, o.held_since, o.last_record, o.minute.clone());
             }
         }
+        // What comes before the first tick counts too.
+        for t in &mut facts.topics {
+            t.minute.sample(clock::now_millis(), [t.upserts, t.tombstones]);
+        }
         facts.generation = generation;
         facts.drift.clear();
     }

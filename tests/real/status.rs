@@ -247,7 +247,7 @@ fn every_metric_of_the_reference_is_there(bridge: &Running) {
             assert!(sample.contains(&format!("{label}=\"")), "{label} in {sample}");
         }
     }
-    assert!(listed > 40, "{listed}");
+    assert!(listed >= 40, "{listed}");
     for line in
         reference.split("From the operating system").nth(1).unwrap().split('`').filter(|w| w.starts_with("process_"))
     {
