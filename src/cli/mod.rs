@@ -17,7 +17,9 @@ mod run;
 mod schema;
 mod setup;
 mod slot;
+mod status;
 mod tables;
+mod termination;
 mod test;
 
 use std::io::Write;

@@ -8,41 +8,55 @@ use serde_json::{Value, json};
 
 use crate::cli::args::{self, Args};
 use crate::cli::logging::LogLevel;
-use crate::config::{Config, Gap};
+use crate::cli::termination;
+use crate::config::{Config, Gap, OnHalt};
 use crate::http::control::{Control, Handler, Request};
 use crate::http::{Health, Server};
 use crate::metrics::Metrics;
 use crate::runtime::decide::Approvals;
-use crate::runtime::{self, Bridge, Exit, Failure, Shared, Until};
-use crate::state::{Limits, State};
+use crate::runtime::{self, Bridge, Exit, Failure, Shared, Until, Verdict};
+use crate::state::{DiskError, Limits, State, StateError};
 use crate::transform::source::Kind;
 
 pub fn run(args: &Args, run: &args::Run, log: &LogLevel) -> Exit {
     let config = match super::load_config(args) {
         Ok(config) => config,
-        Err(exit) => return exit,
+        Err(exit) => return ended(exit, "the configuration cannot be used; the findings are above"),
     };
     let metrics = Metrics::new(&config.bridge.name, env!("CARGO_PKG_VERSION"), super::REVISION);
     let shared = Arc::new(Shared::new(&config.bridge.name, metrics.clone(), Health::new()));
+    shared.built_from(env!("CARGO_PKG_VERSION"), super::REVISION);
     if let Err(e) = on_signals(&shared) {
-        tracing::error!(error = %e, "signals cannot be caught");
-        return Exit::Configuration;
+        return ended(Exit::Configuration, &format!("signals cannot be caught: {e}"));
     }
     let mut bridge = bridge(config.clone(), Arc::clone(&shared), run);
     // The lock on the state comes first: what lies in its directory is ours from here on.
     let limits = Limits { cache_bytes: (config.limits.memory / 8) as usize };
-    bridge.state = match State::open(&config.bridge.state_dir, &config.bridge.name, limits) {
-        Ok(state) => Some(state),
-        Err(e) => return super::refused(args, &Failure::State(e)),
+    let refused = match State::open(&config.bridge.state_dir, &config.bridge.name, limits) {
+        Ok(state) => {
+            bridge.state = Some(state);
+            None
+        }
+        Err(e) => Some(Failure::State(e)),
     };
-    let control = Control::start(&config.bridge.state_dir, handler(Arc::clone(&shared), log.clone(), &config));
-    let _control = match control {
-        Ok(control) => control,
-        Err(e) => {
-            tracing::error!(error = %e, dir = %config.bridge.state_dir.display(), "the control socket cannot be made");
-            return Exit::Configuration;
+    let control = match refused {
+        // The directory is not ours, or cannot be written.
+        Some(_) => Ok(None),
+        None => Control::start(&config.bridge.state_dir, handler(Arc::clone(&shared), log.clone(), &config)).map(Some),
+    };
+    let (_control, refused) = match control {
+        Ok(control) => (control, refused),
+        Err(source) => {
+            let dir = config.bridge.state_dir.display().to_string();
+            (None, Some(Failure::State(StateError::Disk(DiskError::Open { dir, source }))))
         }
     };
+    if let (Some(failure), OnHalt::Exit) = (&refused, config.bridge.on_halt)
+        && matches!(failure.verdict(), Verdict::Stop(_))
+    {
+        let exit = super::refused(args, failure);
+        return ended(exit, &failure.diagnostic().message);
+    }
     let _server = match &config.http.listen {
         None => None,
         Some(listen) => {
@@ -53,17 +67,41 @@ pub fn run(args: &Args, run: &args::Run, log: &LogLevel) -> Exit {
                     Some(server)
                 }
                 Err(e) => {
-                    tracing::error!(error = %runtime::failure::chain(&e), "http cannot be served; [http] listen");
-                    return Exit::Configuration;
+                    let why = runtime::failure::chain(&e);
+                    return ended(Exit::Configuration, &format!("http cannot be served: {why}; look at [http] listen"));
                 }
             }
         }
     };
     tracing::info!(bridge = config.bridge.name, version = super::version(), "starting");
     let bar = super::bar::Bar::start(Arc::clone(&shared));
-    let exit = runtime::run(&mut bridge);
+    let exit = match refused {
+        None => runtime::run(&mut bridge),
+        Some(failure) => match failure.verdict() {
+            Verdict::Stop(exit) => runtime::refuse(&mut bridge, &failure, exit),
+            // Space can be made meanwhile: the session opens it again.
+            Verdict::Retry | Verdict::TakeOver | Verdict::ShutDown => runtime::run(&mut bridge),
+        },
+    };
     drop(bar);
-    tracing::info!(exit = exit as u8, "ended");
+    let (verdict, code) = shared.verdict();
+    match exit {
+        Exit::Done => {
+            tracing::info!(exit = 0, reason = "done: asked to end, or everything asked for is in Kafka", "ended");
+            exit
+        }
+        exit => {
+            let code = code.map_or(String::new(), |c| format!("{c}: "));
+            let remedy = verdict.remedy.map_or(String::new(), |r| format!(" Remedy: {r}"));
+            ended(exit, &format!("{code}{}{remedy}", verdict.text))
+        }
+    }
+}
+
+/// The last words: the log's last line, and what Kubernetes shows of a container that has ended.
+fn ended(exit: Exit, reason: &str) -> Exit {
+    termination::write(exit, reason);
+    tracing::error!(exit = exit as u8, reason, "ended");
     exit
 }
 

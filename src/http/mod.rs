@@ -4,7 +4,9 @@
 //! here beforehand, or a closure that only reads such values. No secret and no row value is served.
 
 pub mod control;
+mod connections;
 mod health;
+mod policy;
 mod server;
 
 pub use health::{Health, Pulse};

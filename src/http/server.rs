@@ -1,6 +1,6 @@
 //! The HTTP server, on a thread of its own.
 
-use super::{Health, StatusSource};
+use super::{Health, StatusSource, connections, policy};
 use crate::metrics::Metrics;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -77,19 +77,16 @@ async fn serve(listener: TcpListener, served: Served, stopped: oneshot::Receiver
         Err(error) => return tracing::error!(%error, "HTTP does not run"),
     };
     let routes = Router::new()
-        .route("/", get(async || Html(include_str!("page.html"))))
+        .route("/", get(async || Html(policy::PAGE)))
         .route("/livez", get(async |State(s): State<Served>| probe(s.health.liveness())))
         .route("/readyz", get(async |State(s): State<Served>| probe(s.health.readiness())))
         .route("/metrics", get(async |State(s): State<Served>| metrics(&s.metrics)))
         .route("/status", get(async |State(s): State<Served>| Json((s.status)())))
-        .with_state(served);
+        .with_state(served)
+        .layer(axum::middleware::map_response(policy::protect));
     // Open connections are not waited for: a browser's keep-alive would hold the shutdown.
     tokio::select! {
-        ended = axum::serve(listener, routes) => {
-            if let Err(error) = ended {
-                tracing::error!(%error, "HTTP has ended");
-            }
-        }
+        () = connections::serve(listener, routes) => {}
         _ = stopped => {}
     }
 }
@@ -109,42 +106,4 @@ fn metrics(metrics: &Metrics) -> Response {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::{Read, Write};
-
-    fn ask(server: &Server, method: &str, path: &str) -> (u16, String) {
-        let mut stream = std::net::TcpStream::connect(server.address()).unwrap();
-        write!(stream, "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let code = answer.split(' ').nth(1).unwrap().parse().unwrap();
-        (code, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
-    }
-
-    #[test]
-    fn each_path_answers() {
-        let health = Health::new();
-        let status: StatusSource = Arc::new(|| serde_json::json!({"bridge": "shop"}));
-        let server = Server::start("127.0.0.1:0", health.clone(), Metrics::new("shop", "0", "r"), status).unwrap();
-        assert_eq!(ask(&server, "GET", "/livez"), (200, "ok\n".to_owned()));
-        assert_eq!(ask(&server, "GET", "/readyz"), (503, "starting\n".to_owned()));
-        health.ready();
-        assert_eq!(ask(&server, "GET", "/readyz").0, 200);
-        assert_eq!(ask(&server, "GET", "/status"), (200, "{\"bridge\":\"shop\"}".to_owned()));
-        assert!(ask(&server, "GET", "/metrics").1.contains("# TYPE pgspine_build_info gauge"));
-        assert!(ask(&server, "GET", "/").1.contains("fetch(\"status\""));
-        assert_eq!(ask(&server, "POST", "/status").0, 405);
-        assert_eq!(ask(&server, "DELETE", "/").0, 405);
-        assert_eq!(ask(&server, "GET", "/nowhere").0, 404);
-
-        let address = server.address().to_string();
-        let again =
-            Server::start(&address, Health::new(), Metrics::new("b", "0", "r"), Arc::new(|| serde_json::json!({})));
-        assert!(matches!(again, Err(HttpError::Listen { .. })));
-        // An idle connection does not hold the end.
-        let idle = std::net::TcpStream::connect(server.address()).unwrap();
-        drop(server);
-        drop(idle);
-    }
-}
+mod tests;

@@ -103,6 +103,8 @@ impl Metrics {
             self.m().source_changes.with_label_values(&[table, operation.word()]);
         }
         self.m().snapshot_rows.with_label_values(&[table]);
+        self.m().state_bytes.with_label_values(&[table]);
+        self.m().state_entries.with_label_values(&[table]);
     }
 
     // ---- the bridge and its transforms

@@ -108,3 +108,17 @@ fn a_changed_transform_has_one_info() {
     assert_eq!(infos.len(), 1, "{infos:?}");
     assert!(infos[0].contains("schema_id=\"2\""));
 }
+
+#[test]
+fn the_reference_lists_every_family_with_its_labels() {
+    let row = |line: &str| -> Option<(String, String)> {
+        let mut cells = line.strip_prefix("| `")?.split('|').map(str::trim);
+        let name = cells.next()?.trim_end_matches('`').to_owned();
+        let labels = cells.nth(1)?.to_owned();
+        Some((name, labels))
+    };
+    let listed: Vec<_> = include_str!("../../docs/metrics.md").lines().filter_map(row).collect();
+    let joined = |labels: &[&str]| if labels.is_empty() { "–".to_owned() } else { labels.join(", ") };
+    let made: Vec<_> = family::NAMES.iter().map(|(name, labels)| ((*name).to_owned(), joined(labels))).collect();
+    assert_eq!(listed, made);
+}

@@ -85,8 +85,19 @@ impl Client {
     /// The id of the schema under the subject: looked up, and in `Mode::Register` registered where it is not there.
     /// A subject that we create gets the level `compatibility` first; an existing one must have it.
     pub fn ensure(&self, subject: &str, schema: &str, mode: Mode, compatibility: &str) -> Result<u32, RegistryError> {
-        if let Some(id) = self.lookup(subject, schema)? {
-            return Ok(id);
+        Ok(self.ensure_version(subject, schema, mode, compatibility)?.0)
+    }
+
+    /// The same, with the version under the subject where the registry says one.
+    pub fn ensure_version(
+        &self,
+        subject: &str,
+        schema: &str,
+        mode: Mode,
+        compatibility: &str,
+    ) -> Result<(u32, Option<u32>), RegistryError> {
+        if let Some(known) = self.lookup_version(subject, schema)? {
+            return Ok(known);
         }
         if mode == Mode::Verify {
             return Err(RegistryError::NotRegistered { subject: subject.to_owned() });
@@ -96,14 +107,22 @@ impl Client {
         } else {
             self.check_level(subject, compatibility)?;
         }
-        self.register(subject, schema)
+        let id = self.register(subject, schema)?;
+        Ok((id, self.lookup_version(subject, schema)?.and_then(|(_, version)| version)))
     }
 
     /// The id, if this schema stands under the subject.
     pub fn lookup(&self, subject: &str, schema: &str) -> Result<Option<u32>, RegistryError> {
+        Ok(self.lookup_version(subject, schema)?.map(|(id, _)| id))
+    }
+
+    fn lookup_version(&self, subject: &str, schema: &str) -> Result<Option<(u32, Option<u32>)>, RegistryError> {
         let answer = self.call("POST", &format!("/subjects/{subject}?normalize=true"), Some(&body(schema)))?;
         match answer.status {
-            200 => answer.id("looking up a schema").map(Some),
+            200 => {
+                let version = answer.json["version"].as_u64().and_then(|v| u32::try_from(v).ok());
+                answer.id("looking up a schema").map(|id| Some((id, version)))
+            }
             404 => Ok(None),
             // A schema that it cannot read is not there either; registering shows the message.
             _ => Err(answer.refusal(subject, "looking up a schema")),

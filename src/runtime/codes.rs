@@ -4,6 +4,8 @@ use crate::diagnostic::Code;
 
 pub const STATE: Code = Code(7001);
 pub const DISK_FULL: Code = Code(7002);
+/// The state directory cannot be made, opened or written.
+pub const STATE_DIR: Code = Code(7003);
 pub const INTERNAL: Code = Code(8001);
 pub const GAP: Code = Code(8002);
 pub const OTHER_SOURCE: Code = Code(8003);

@@ -1,7 +1,6 @@
 //! From the counters of the stages to metrics and status, about once a second: nothing is published per change.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -19,7 +18,6 @@ use super::shared::Shared;
 pub struct Counting {
     /// Source transactions since the last publishing.
     pub transactions: u64,
-    state_dir: PathBuf,
     stream: Option<Arc<Counters>>,
     bytes: u64,
     blocked: u64,
@@ -43,10 +41,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 const FEW_HELD: u64 = 1000;
 
 impl Counting {
-    pub fn new(engine: &Engine, state_dir: PathBuf) -> Counting {
+    pub fn new(engine: &Engine) -> Counting {
         Counting {
             transactions: 0,
-            state_dir,
             stream: None,
             bytes: 0,
             blocked: 0,
@@ -91,9 +88,6 @@ impl Counting {
         if look {
             self.looked = Some(Instant::now());
             stored(engine, state, shared);
-            if let Some(free) = free_bytes(&self.state_dir) {
-                shared.metrics.state_disk_free(free);
-            }
         }
     }
 
@@ -106,7 +100,7 @@ impl Counting {
             if heard > 0 {
                 let at = time(heard as i64);
                 metrics.source_heard(at, bytes - self.bytes, received);
-                shared.received(EndLsn::new(received));
+                shared.received(EndLsn::new(received), at);
             }
             metrics.held_back(BackpressureCause::Pipeline, Duration::from_micros(blocked - self.blocked));
             (self.bytes, self.blocked) = (bytes, blocked);
@@ -153,29 +147,12 @@ fn stored(engine: &Engine, state: &State, shared: &Shared) {
     }
 }
 
-/// What an unprivileged process may still write there.
-fn free_bytes(dir: &std::path::Path) -> Option<u64> {
-    use std::os::unix::ffi::OsStrExt;
-    let path = std::ffi::CString::new(dir.as_os_str().as_bytes()).ok()?;
-    let mut answer = std::mem::MaybeUninit::<libc::statvfs>::uninit();
-    // SAFETY: the path is a C string that outlives the call; statvfs fills the struct when it gives 0.
-    let answer = unsafe {
-        if libc::statvfs(path.as_ptr(), answer.as_mut_ptr()) != 0 {
-            return None;
-        }
-        answer.assume_init()
-    };
-    Some(answer.f_bavail.saturating_mul(answer.f_frsize))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn free_space_is_known_and_times_are_ours() {
-        assert!(free_bytes(std::path::Path::new("/")).is_some_and(|b| b > 0));
-        assert_eq!(free_bytes(std::path::Path::new("/no/such/folder")), None);
+    fn times_are_ours() {
         assert_eq!(time(0).duration_since(UNIX_EPOCH).unwrap().as_secs(), 946_684_800);
     }
 }

@@ -14,6 +14,7 @@ use crate::state::{DiskError, StateError};
 
 use super::codes;
 use super::decide::Refusal;
+use super::status::Side;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -153,6 +154,36 @@ impl Failure {
         }
     }
 
+    /// Whose trouble it is, for the status.
+    pub fn side(&self) -> Side {
+        match self {
+            Failure::Capture(e) => capture_side(e),
+            Failure::Load(LoadError::Connection { source, .. } | LoadError::Table { source, .. }) => {
+                capture_side(source)
+            }
+            Failure::Read(_) | Failure::Load(_) => Side::Source,
+            Failure::Emit(EmitError::TooLarge { .. }) | Failure::Engine(EngineError::Row { .. }) => Side::Row,
+            Failure::Emit(_) | Failure::EmitterGone => Side::Kafka,
+            Failure::Registry(_) => Side::Registry,
+            Failure::State(_)
+            | Failure::Engine(EngineError::State(_))
+            | Failure::Assemble(AssembleError::Spill { .. }) => Side::State,
+            Failure::Refused(Refusal::Gap { .. })
+            | Failure::Forwarded { .. }
+            | Failure::Blind { publication: true, .. } => Side::Slot,
+            Failure::Engine(EngineError::Drift { .. }) | Failure::Blind { publication: false, .. } => Side::Schema,
+            Failure::Assemble(_)
+            | Failure::Engine(_)
+            | Failure::ReadBack(_)
+            | Failure::Secret(_)
+            | Failure::Refused(Refusal::OtherSource { .. })
+            | Failure::Fuse { .. }
+            | Failure::Adopt { .. }
+            | Failure::Findings(_)
+            | Failure::ShutDown => Side::Other,
+        }
+    }
+
     /// All that a person has to read.
     pub fn diagnostics(&self) -> Vec<Diagnostic> {
         match self {
@@ -204,8 +235,15 @@ impl Failure {
             Failure::Engine(EngineError::LeafTruncated { .. }) => {
                 Diagnostic::error(codes::LEAF_TRUNCATED, chain(self)).help("start with `--reconcile` for the transforms of this table")
             }
-            Failure::State(StateError::Disk(DiskError::Full)) | Failure::Engine(EngineError::State(StateError::Disk(DiskError::Full))) => {
+            Failure::State(StateError::Disk(DiskError::Full | DiskError::Unwritten))
+            | Failure::Engine(EngineError::State(StateError::Disk(DiskError::Full | DiskError::Unwritten))) => {
                 Diagnostic::error(codes::DISK_FULL, chain(self)).help("enlarge the volume of [bridge] state_dir; nothing is lost, the slot keeps the WAL")
+            }
+            Failure::State(StateError::Disk(e @ (DiskError::Open { .. } | DiskError::ReadOnly)))
+            | Failure::Engine(EngineError::State(StateError::Disk(e @ (DiskError::Open { .. } | DiskError::ReadOnly)))) => {
+                Diagnostic::error(codes::STATE_DIR, chain(e)).help(
+                    "[bridge] state_dir has to be a directory that this process may write: look at the mount, its owner and its mode; nothing is lost, the slot keeps the WAL",
+                )
             }
             Failure::State(e) | Failure::Engine(EngineError::State(e)) => Diagnostic::error(codes::STATE, chain(e))
                 .help("the state directory can be removed: it is rebuilt from the database and the topics"),
@@ -219,6 +257,13 @@ impl Failure {
             | Failure::Forwarded { .. }
             | Failure::ShutDown => Diagnostic::error(codes::INTERNAL, chain(self)),
         }
+    }
+}
+
+fn capture_side(e: &capture::Error) -> Side {
+    match e {
+        capture::Error::SlotLost { .. } | capture::Error::SlotMissing { .. } => Side::Slot,
+        _ => Side::Source,
     }
 }
 
@@ -236,8 +281,10 @@ fn capture_verdict(e: &capture::Error) -> Verdict {
 fn state_verdict(e: &StateError) -> Verdict {
     match e {
         // Space can be made while we wait; the slot keeps the WAL.
-        StateError::Disk(DiskError::Full) => Verdict::Retry,
-        StateError::Disk(DiskError::Locked { .. } | DiskError::Open { .. }) => Verdict::Stop(Exit::Configuration),
+        StateError::Disk(DiskError::Full | DiskError::Unwritten) => Verdict::Retry,
+        StateError::Disk(DiskError::Locked { .. } | DiskError::Open { .. } | DiskError::ReadOnly) => {
+            Verdict::Stop(Exit::Configuration)
+        }
         StateError::OtherBridge { .. } | StateError::NewerFormat { .. } | StateError::BadMeta { .. } => {
             Verdict::Stop(Exit::Configuration)
         }

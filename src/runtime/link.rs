@@ -88,6 +88,9 @@ impl Link {
         let output = std::mem::replace(out, next);
         let progress = ProgressUpdate { edits: std::mem::take(edits) };
         self.in_flight += 1;
+        if self.in_flight == 1 {
+            self.shared.kafka_owes(true);
+        }
         let mut begun = Instant::now();
         let mut batch = Batch { output, progress, must_commit_alone: alone, unfinished, behind: self.behind };
         loop {
@@ -169,6 +172,11 @@ impl Link {
             Answer::Failed(e) => return Err(Failure::Emit(e)),
         };
         self.in_flight -= u64::from(commit.batches).min(self.in_flight);
+        // An answer starts the wait for the next one.
+        self.shared.kafka_owes(false);
+        if self.in_flight > 0 {
+            self.shared.kafka_owes(true);
+        }
         self.committed = self.committed.max(Some(commit.committed));
         self.shared.committed(&commit);
         let (now, mut newest) = (SystemTime::now(), None);

@@ -49,7 +49,7 @@ pub fn run(
     tracing::info!(lsn = %at, tables = tables.len(), "load begins; each table is locked against DDL until its rows are read");
     let mut loaded = Vec::new();
     for (n, (index, table, layout)) in tables.iter().enumerate() {
-        shared.metrics.snapshot_tables_remain((tables.len() - n) as u64);
+        shared.tables_remain((tables.len() - n) as u64);
         let kept = table.stored();
         let mut spaces = Vec::new();
         let name = table.table.name.to_string();
@@ -80,7 +80,7 @@ pub fn run(
         }
         loaded.push(Loaded { table: *index, spaces, kept });
     }
-    shared.metrics.snapshot_tables_remain(0);
+    shared.tables_remain(0);
     loader.finish()?;
     crate::failpoints::hit("loaded");
     Ok((at, loaded))
@@ -109,6 +109,7 @@ fn copy(
     let wanted = load_table(table);
     let estimate = loader.estimated_rows(wanted.oid)?;
     tracing::info!(table = name, estimated_rows = estimate, "loading");
+    shared.loading(name, 0, estimate);
     let metrics: &Metrics = &shared.metrics;
     let mut load = state.load();
     let indexes = table.indexes(spaces);

@@ -26,6 +26,8 @@ mod events;
 mod reconcile;
 pub mod session;
 pub mod shared;
+mod slot_look;
+pub mod status;
 pub mod survey;
 mod watch;
 
@@ -46,6 +48,7 @@ pub use shared::Shared;
 
 use pipeline::Ended;
 use project::Definition;
+use slot_look::SlotLooks;
 
 /// Where `run --until` ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +66,7 @@ const HEALTHY: Duration = Duration::from_secs(60);
 /// Runs until there is nothing more to try. Findings go to the log, once each.
 pub fn run(bridge: &mut Bridge) -> Exit {
     let shared = Arc::clone(&bridge.shared);
+    let _looks = looks(bridge);
     let mut wait = FIRST_WAIT;
     loop {
         let begun = std::time::Instant::now();
@@ -86,30 +90,11 @@ pub fn run(bridge: &mut Bridge) -> Exit {
         }
         match failure.verdict() {
             Verdict::ShutDown => return Exit::Done,
-            Verdict::Stop(exit) => {
-                for d in failure.diagnostics() {
-                    tracing::error!(code = %d.code, exit = exit as u8, "{d}");
-                }
-                if exit == Exit::Fenced {
-                    shared.metrics.fenced();
-                }
-                shared.trouble(&failure, false);
-                shared.is(BridgeState::Failed);
-                drop(bridge.state.take());
-                if bridge.config.bridge.on_halt == OnHalt::Stay {
-                    while !shared.shutdown() {
-                        shared.wait(LONGEST_WAIT);
-                    }
-                    if let Some(stream) = bridge.parked.take() {
-                        stream.stop();
-                    }
-                }
-                return exit;
-            }
+            Verdict::Stop(exit) => return stop(bridge, &failure, exit),
             verdict @ (Verdict::Retry | Verdict::TakeOver) => {
                 let d = failure.diagnostic();
                 tracing::warn!(code = %d.code, help = d.help, wait_ms = wait.as_millis() as u64, take_over = (verdict == Verdict::TakeOver), "{}", d.message);
-                shared.trouble(&failure, true);
+                shared.trouble(&failure, None);
                 shared.is(BridgeState::Starting);
                 if matches!(failure, Failure::State(_) | Failure::Engine(crate::engine::EngineError::State(_))) {
                     // A store that has failed once trusts itself no more; opened anew it may.
@@ -120,6 +105,41 @@ pub fn run(bridge: &mut Bridge) -> Exit {
             }
         }
     }
+}
+
+/// A bridge that cannot even begin: says so like one that has stopped.
+pub fn refuse(bridge: &mut Bridge, failure: &Failure, exit: Exit) -> Exit {
+    let _looks = looks(bridge);
+    stop(bridge, failure, exit)
+}
+
+fn looks(bridge: &Bridge) -> Option<SlotLooks> {
+    let started = SlotLooks::start(&bridge.config, &bridge.shared);
+    // Without them the stream goes on all the same.
+    started.inspect_err(|e| tracing::warn!(error = %e, "the slot is not looked at")).ok()
+}
+
+/// A final failure: the end, or a process that stays to say why.
+fn stop(bridge: &mut Bridge, failure: &Failure, exit: Exit) -> Exit {
+    let shared = Arc::clone(&bridge.shared);
+    for d in failure.diagnostics() {
+        tracing::error!(code = %d.code, exit = exit as u8, "{d}");
+    }
+    if exit == Exit::Fenced {
+        shared.metrics.fenced();
+    }
+    shared.trouble(failure, Some(exit));
+    shared.is(BridgeState::Failed);
+    drop(bridge.state.take());
+    if bridge.config.bridge.on_halt == OnHalt::Stay {
+        while !shared.shutdown() {
+            shared.wait(LONGEST_WAIT);
+        }
+        if let Some(stream) = bridge.parked.take() {
+            stream.stop();
+        }
+    }
+    exit
 }
 
 /// Parts of half the size, where Kafka did not take one in time.

@@ -81,9 +81,9 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
     // Registry and topics: what does not fit shows before anything is fenced.
     let registry = Arc::new(registry::Client::new(&options::registry(&config)?)?);
     let ids = register(&config, &project, &registry)?;
-    for (d, (key, value)) in project.definitions.iter_mut().zip(&ids) {
+    for (d, id) in project.definitions.iter_mut().zip(&ids) {
         if let Some(renderer) = Arc::get_mut(&mut d.renderer) {
-            renderer.set_schema_ids(key.unwrap_or(0), *value);
+            renderer.set_schema_ids(id.key.unwrap_or(0), id.value);
         }
     }
     let mut emit_options = options::emit(&config, &project)?;
@@ -221,7 +221,7 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
         (false, false) => barrier_at,
     };
     let mut edits = progress_edits(&config, &project, &decision, &ids, &found, &system, &prints, progress.as_ref());
-    let statuses = statuses(&project);
+    let statuses = statuses(&project, &ids);
     shared.session(generation, statuses, &infos(&project, &ids));
     for (i, d) in project.definitions.iter().enumerate() {
         let is = if has_task(&project, &decision, i) { TransformState::Loading } else { TransformState::Live };
@@ -261,7 +261,7 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
         Some(Until::Lsn(lsn)) => Some(EndLsn(lsn)),
         Some(Until::CaughtUp) => Some(EndLsn(system.flushed)),
     };
-    let counting = Counting::new(&engine, config.bridge.state_dir.clone());
+    let counting = Counting::new(&engine);
     let mut pipeline = Pipeline {
         engine,
         state,
@@ -323,7 +323,6 @@ pub fn run(bridge: &mut Bridge) -> Result<Ended, Failure> {
         options: pg.clone(),
         emit_options,
         generation,
-        slot: config.postgres.slot.clone(),
         publication: config.postgres.publication.clone(),
         tables: columns,
         baseline: prints,

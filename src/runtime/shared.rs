@@ -1,6 +1,6 @@
 //! What other threads may know and ask of the bridge: status, metrics, pause, shutdown, requests.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime};
@@ -18,12 +18,13 @@ use crate::metrics::{
     TransformState,
 };
 
-use super::failure::Failure;
+use super::failure::{Exit, Failure};
+use super::status::{self, Facts, Loading, Problem, Since, SlotLook, Verdict};
+pub use super::status::{Large, TopicStatus};
 
 pub struct Shared {
     pub metrics: Metrics,
     pub health: Arc<Health>,
-    bridge: String,
     shutdown: AtomicBool,
     inner: Mutex<Inner>,
     changed: Condvar,
@@ -33,69 +34,10 @@ pub struct Shared {
 
 #[derive(Default)]
 struct Inner {
-    /// What the bridge does, or would do were it not paused.
-    doing: Option<BridgeState>,
-    /// What is shown.
-    state: Option<BridgeState>,
-    since: i64,
-    paused: bool,
-    slot: Value,
-    /// From the newest source commit that became visible to that moment.
-    lag: Option<Duration>,
+    facts: Facts,
+    since: Since,
     reconcile: BTreeSet<String>,
     finding: Option<Failure>,
-    /// By `record::TopicId`.
-    topics: Vec<TopicStatus>,
-    received: EndLsn,
-    emitted: EndLsn,
-    confirmed: EndLsn,
-    last_commit: Option<i64>,
-    problem: Option<Problem>,
-    loading: Option<Value>,
-    transaction: Option<Large>,
-    events: std::collections::VecDeque<Value>,
-    generation: u64,
-}
-
-/// A source transaction that takes long, and how far it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Large {
-    pub end_lsn: EndLsn,
-    pub what: &'static str,
-    pub transform: Option<String>,
-    pub done: u64,
-    /// None: it is not known before the end.
-    pub of: Option<u64>,
-    /// Parts of it that went to Kafka.
-    pub parts: u32,
-}
-
-#[derive(Clone, Debug)]
-struct Problem {
-    code: String,
-    message: String,
-    help: Option<String>,
-    since: i64,
-    retrying: bool,
-}
-
-/// One topic that is written to.
-#[derive(Clone, Debug, Default)]
-pub struct TopicStatus {
-    pub transform: String,
-    pub topic: String,
-    pub dead_letter: bool,
-    /// Its records are events.
-    pub event: bool,
-    pub upserts: u64,
-    pub tombstones: u64,
-    pub state: &'static str,
-    pub remaining: u64,
-    pub tables: Vec<String>,
-    pub held: u64,
-    pub evaluations: u64,
-    pub suppressed: u64,
-    pub errors: u64,
 }
 
 /// Ends the watch over the pipeline's loop.
@@ -131,12 +73,16 @@ impl Shared {
         let shared = Shared {
             metrics,
             health,
-            bridge: bridge.to_owned(),
             shutdown: AtomicBool::new(false),
             inner: Mutex::default(),
             changed: Condvar::new(),
             pulse: Mutex::new(None),
         };
+        {
+            let facts = &mut shared.lock().facts;
+            facts.bridge = bridge.to_owned();
+            facts.started = clock::now_millis();
+        }
         shared.is(BridgeState::Starting);
         shared
     }
@@ -145,23 +91,36 @@ impl Shared {
         locked(&self.inner)
     }
 
+    /// What this process was built from.
+    pub fn built_from(&self, version: &'static str, revision: &'static str) {
+        let facts = &mut self.lock().facts;
+        (facts.version, facts.revision) = (version, revision);
+    }
+
     pub fn is(&self, state: BridgeState) {
-        self.lock().doing = Some(state);
+        {
+            let facts = &mut self.lock().facts;
+            facts.doing = Some(state);
+            if state == BridgeState::Snapshot {
+                // All sides have answered before a load: what stood in the way has passed.
+                facts.problem = None;
+            }
+        }
         self.show_state();
     }
 
     fn show_state(&self) {
         let mut inner = self.lock();
-        let state = match (inner.doing, inner.paused) {
+        let f = &mut inner.facts;
+        let state = match (f.doing, f.paused) {
             // Whatever else it does, it goes on doing; only the stream waits.
             (Some(BridgeState::Streaming), true) => BridgeState::Paused,
             (doing, _) => doing.unwrap_or(BridgeState::Starting),
         };
-        if inner.state != Some(state) {
-            inner.state = Some(state);
-            inner.since = clock::now_millis();
-            let event = json!({ "at": now(), "event": state.word() });
-            push(&mut inner, event);
+        if f.state != Some(state) {
+            f.state = Some(state);
+            f.since = clock::now_millis();
+            push(f, json!({ "at": now(), "event": state.word() }));
         }
         drop(inner);
         self.metrics.bridge_is(state);
@@ -195,19 +154,58 @@ impl Shared {
     /// The newest source transaction that can be read from Kafka; microseconds since 2000 of its commit.
     pub fn visible(&self, commit_time: i64) {
         let late = SystemTime::now().duration_since(super::counting::time(commit_time));
-        self.lock().lag = Some(late.unwrap_or_default());
+        self.lock().facts.visible = Some((clock::now_millis(), late.unwrap_or_default().as_secs_f64()));
+    }
+
+    /// Since when Kafka owes an answer; None: it owes none.
+    pub fn kafka_owes(&self, owes: bool) {
+        let facts = &mut self.lock().facts;
+        match (owes, facts.kafka_owes_since) {
+            (true, None) => facts.kafka_owes_since = Some(clock::now_millis()),
+            (true, Some(_)) => {}
+            (false, _) => facts.kafka_owes_since = None,
+        }
     }
 
     /// What the server says of the slot.
-    pub fn slot(&self, slot: Value) {
-        self.lock().slot = slot;
+    pub fn slot(&self, look: SlotLook) {
+        self.metrics.slot_seen(look.wal_status, look.retained, look.confirmed_lag, look.safe);
+        let mut inner = self.lock();
+        let facts = &mut inner.facts;
+        facts.wal.looked(look.at, look.wal_end.0);
+        // A look from before the state says nothing of it; and whoever holds the slot while we do not stream is not us.
+        if look.at >= facts.since {
+            if look.active_pid.is_none() {
+                self.metrics.slot_held(false);
+            } else if matches!(facts.state, Some(BridgeState::Streaming | BridgeState::Paused)) {
+                self.metrics.slot_held(true);
+            }
+        }
+        facts.slot = Some(look);
+    }
+
+    /// Who reads from the slot that is waited for.
+    pub fn slot_waits_for(&self, pid: Option<u32>) {
+        self.lock().facts.slot_waits_for = pid;
+    }
+
+    /// Where the state lies: free and all bytes.
+    pub fn disk(&self, free: u64, all: u64) {
+        self.metrics.state_disk_free(free);
+        self.lock().facts.disk = Some((free, all));
     }
 
     /// A table is not what plans were bound against; `None`: the publication.
     pub fn drifted(&self, table: Option<&QualifiedName>, kind: SchemaDriftKind) {
         let name = table.map(ToString::to_string);
-        for t in self.lock().topics.iter().filter(|t| name.as_ref().is_none_or(|n| t.tables.contains(n))) {
-            self.metrics.schema_drifted(&t.transform, kind, true);
+        let facts = &mut self.lock().facts;
+        let reads = |t: &&TopicStatus| {
+            name.as_ref().is_none_or(|n| t.sources.iter().any(|(table, _)| table == n)) && !t.dead_letter
+        };
+        let hit: Vec<String> = facts.topics.iter().filter(reads).map(|t| t.transform.clone()).collect();
+        for transform in hit {
+            self.metrics.schema_drifted(&transform, kind, true);
+            facts.drifted(&transform, kind, clock::now_millis());
         }
     }
 
@@ -237,19 +235,19 @@ impl Shared {
     }
 
     pub fn set_paused(&self, paused: bool) {
-        self.lock().paused = paused;
+        self.lock().facts.paused = paused;
         self.changed.notify_all();
         self.show_state();
     }
 
     pub fn paused(&self) -> bool {
-        self.lock().paused
+        self.lock().facts.paused
     }
 
     /// A step of waiting while paused.
     pub fn wait_unpaused(&self, step: Duration) {
         let inner = self.lock();
-        if inner.paused {
+        if inner.facts.paused {
             drop(self.changed.wait_timeout(inner, step));
         }
     }
@@ -287,37 +285,45 @@ impl Shared {
                 self.metrics.schema_drifted(&info.name, *kind, false);
             }
         }
-        for table in topics.iter().flat_map(|t| &t.tables) {
+        for (table, _) in topics.iter().flat_map(|t| &t.sources) {
             self.metrics.table_known(table);
         }
         let mut inner = self.lock();
-        let old = std::mem::replace(&mut inner.topics, topics);
-        for t in &mut inner.topics {
+        inner.finding = None;
+        let facts = &mut inner.facts;
+        let old = std::mem::replace(&mut facts.topics, topics);
+        for t in &mut facts.topics {
             if let Some(o) = old.iter().find(|o| o.topic == t.topic) {
                 (t.upserts, t.tombstones, t.evaluations, t.suppressed, t.errors) =
                     (o.upserts, o.tombstones, o.evaluations, o.suppressed, o.errors);
+                (t.held, t.held_since, t.last_record, t.minute) =
+                    (o.held, o.held_since, o.last_record, o.minute.clone());
             }
         }
-        inner.generation = generation;
-        inner.finding = None;
+        facts.generation = generation;
+        facts.drift.clear();
     }
 
     pub fn transform_is(&self, name: &str, state: TransformState) {
         self.metrics.transform_is(name, state);
-        for t in self.lock().topics.iter_mut().filter(|t| t.transform == name) {
+        for t in self.lock().facts.topics.iter_mut().filter(|t| t.transform == name) {
             t.state = state.word();
         }
     }
 
     pub fn reconciling(&self, name: &str, remaining: u64) {
         self.transform_is(name, TransformState::Reconciling);
+        self.well();
+        for t in self.lock().facts.topics.iter_mut().filter(|t| t.transform == name) {
+            t.to_reconcile = remaining;
+        }
         self.reconcile_remaining(name, remaining);
     }
 
     /// How far a large source transaction is; None: it is done, or over.
     pub fn transaction(&self, at: Option<Large>) {
         let left = |t: &Large| Some((t.transform.clone()?, t.of?.saturating_sub(t.done)));
-        let (before, now) = (self.lock().transaction.take(), at.as_ref().and_then(left));
+        let (before, now) = (self.lock().facts.transaction.take(), at.as_ref().and_then(left));
         if let Some((transform, _)) = before.as_ref().and_then(left)
             && now.as_ref().is_none_or(|(t, _)| *t != transform)
         {
@@ -326,30 +332,44 @@ impl Shared {
         if let Some((transform, left)) = now {
             self.metrics.transaction_roots_remain(&transform, left);
         }
-        self.lock().transaction = at;
+        self.lock().facts.transaction = at;
     }
 
     pub fn reconcile_remaining(&self, name: &str, remaining: u64) {
         self.metrics.reconcile_keys_remain(name, remaining);
-        for t in self.lock().topics.iter_mut().filter(|t| t.transform == name) {
+        for t in self.lock().facts.topics.iter_mut().filter(|t| t.transform == name) {
             t.remaining = remaining;
         }
     }
 
     pub fn transform_live(&self, name: &str) {
         self.reconcile_remaining(name, 0);
+        for t in self.lock().facts.topics.iter_mut().filter(|t| t.transform == name) {
+            t.to_reconcile = 0;
+        }
         self.transform_is(name, TransformState::Live);
+    }
+
+    /// Tables that a load has still to read, the one at hand included.
+    pub fn tables_remain(&self, tables: u64) {
+        self.metrics.snapshot_tables_remain(tables);
+        let facts = &mut self.lock().facts;
+        facts.tables_remaining = tables;
+        if tables == 0 {
+            facts.loading = None;
+        }
     }
 
     /// Rows of a table that a load has read so far.
     pub fn loading(&self, table: &str, rows: u64, estimate: Option<u64>) {
-        let event = json!({ "table": table, "rows": rows, "estimated_rows": estimate });
-        self.lock().loading = (Some(rows) != estimate).then_some(event);
+        let facts = &mut self.lock().facts;
+        let since = facts.loading.take().filter(|l| l.table == table).map_or_else(clock::now_millis, |l| l.since);
+        facts.loading = Some(Loading { table: table.to_owned(), rows, estimate, since });
     }
 
     /// Loads and reconciles are done.
     pub fn reconciled(&self) {
-        self.lock().loading = None;
+        self.lock().facts.loading = None;
     }
 
     /// More of them than before.
@@ -359,7 +379,7 @@ impl Shared {
         }
         self.metrics.roots_evaluated(name, evaluations);
         self.metrics.records_suppressed(name, suppressed);
-        for t in self.lock().topics.iter_mut().filter(|t| t.transform == name && !t.dead_letter) {
+        for t in self.lock().facts.topics.iter_mut().filter(|t| t.transform == name && !t.dead_letter) {
             t.evaluations += evaluations;
             t.suppressed += suppressed;
         }
@@ -371,7 +391,8 @@ impl Shared {
             return;
         }
         self.metrics.rows_failed(name, reason, count);
-        for t in self.lock().topics.iter_mut().filter(|t| t.transform == name && !t.dead_letter) {
+        self.lock().facts.row_error = Some(clock::now_millis());
+        for t in self.lock().facts.topics.iter_mut().filter(|t| t.transform == name && !t.dead_letter) {
             t.errors += count;
         }
     }
@@ -379,24 +400,33 @@ impl Shared {
     /// How many keys keep their last good value now.
     pub fn held(&self, name: &str, keys: u64) {
         self.metrics.keys_quarantined(name, keys);
-        for t in self.lock().topics.iter_mut().filter(|t| t.transform == name && !t.dead_letter) {
+        for t in self.lock().facts.topics.iter_mut().filter(|t| t.transform == name && !t.dead_letter) {
             t.held = keys;
+            t.held_since = (keys > 0).then(|| t.held_since.unwrap_or_else(clock::now_millis));
         }
     }
 
-    pub fn received(&self, lsn: EndLsn) {
-        self.lock().received = lsn;
+    /// The position, and when the source was last heard, by any message.
+    pub fn received(&self, lsn: EndLsn, heard: SystemTime) {
+        let heard = heard.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+        let facts = &mut self.lock().facts;
+        facts.received = lsn;
+        facts.heard = i64::try_from(heard).ok();
     }
 
     pub fn committed(&self, c: &Commit) {
         self.metrics.kafka_transaction_ended(KafkaOutcome::Committed, c.duration, c.records);
         self.metrics.emitted_up_to(c.committed.end_lsn().get());
-        let mut inner = self.lock();
-        inner.emitted = c.committed.end_lsn();
-        inner.last_commit = Some(clock::now_millis());
-        for (t, counts) in inner.topics.iter_mut().zip(&c.topics) {
+        let now = clock::now_millis();
+        let facts = &mut self.lock().facts;
+        facts.emitted = c.committed.end_lsn();
+        facts.last_commit = Some(now);
+        for (t, counts) in facts.topics.iter_mut().zip(&c.topics) {
             t.upserts += counts.upserts;
             t.tombstones += counts.tombstones;
+            if counts.upserts + counts.tombstones > 0 {
+                t.last_record = Some(now);
+            }
             if t.dead_letter {
                 self.metrics.dead_letters_committed(&t.transform, counts.upserts);
             } else if t.event {
@@ -410,85 +440,69 @@ impl Shared {
 
     pub fn confirmed(&self, lsn: EndLsn) {
         self.metrics.confirmed_up_to(lsn.get());
-        self.lock().confirmed = lsn;
+        self.lock().facts.confirmed = lsn;
     }
 
-    /// What stands in the way, until `well`.
-    pub fn trouble(&self, failure: &Failure, retrying: bool) {
-        let d = failure.diagnostic();
-        let mut inner = self.lock();
-        let since = match &inner.problem {
-            Some(p) if p.code == d.code.to_string() => p.since,
+    /// What stands in the way, until `well`; without an exit code it is tried again.
+    pub fn trouble(&self, failure: &Failure, exit: Option<Exit>) {
+        let (d, side) = (failure.diagnostic(), failure.side());
+        let facts = &mut self.lock().facts;
+        let since = match &facts.problem {
+            // One trouble has many messages while it lasts.
+            Some(p) if p.side == side && exit.is_none() => p.since,
             _ => clock::now_millis(),
         };
-        let event = json!({ "at": now(), "event": "problem", "code": d.code.to_string(), "message": d.message });
-        push(&mut inner, event);
-        inner.problem = Some(Problem { code: d.code.to_string(), message: d.message, help: d.help, since, retrying });
+        let code = d.code.to_string();
+        let again = facts.problem.as_ref().is_some_and(|p| p.code == code && p.exit == exit && p.message == d.message);
+        if !again {
+            push(facts, json!({ "at": now(), "event": "problem", "code": code, "message": d.message }));
+        }
+        facts.kafka_owes_since = None;
+        facts.problem = Some(Problem { side, code, message: d.message, help: d.help, since, exit });
+        if exit.is_some() {
+            for t in &mut facts.topics {
+                t.state = TransformState::Stopped.word();
+                self.metrics.transform_is(&t.transform, TransformState::Stopped);
+            }
+        }
     }
 
     pub fn well(&self) {
-        self.lock().problem = None;
+        self.lock().facts.problem = None;
+    }
+
+    /// Once a second, beside everything else: what is known over time.
+    pub fn tick(&self) {
+        let now = clock::now_millis();
+        let mut inner = self.lock();
+        for t in &mut inner.facts.topics {
+            t.minute.sample(now, [t.upserts, t.tombstones]);
+        }
+        let Inner { facts, since, .. } = &mut *inner;
+        since.see(facts, now);
+    }
+
+    /// The one sentence, and the problem's code if there is a problem.
+    pub fn verdict(&self) -> (Verdict, Option<String>) {
+        let inner = self.lock();
+        let code = inner.facts.problem.as_ref().map(|p| p.code.clone());
+        (status::verdict::of_facts(&inner.facts, clock::now_millis()), code)
     }
 
     /// `/status`, version 1.
     pub fn status(&self) -> Value {
-        let inner = self.lock();
-        let mut transforms: BTreeMap<&str, Value> = BTreeMap::new();
-        for t in inner.topics.iter().filter(|t| !t.dead_letter) {
-            let dead = inner.topics.iter().find(|d| d.dead_letter && d.transform == t.transform);
-            transforms.insert(
-                &t.transform,
-                json!({
-                    "topic": t.topic, "state": t.state, "tables": t.tables,
-                    "events": t.event.then_some(t.upserts),
-                    "upserts": if t.event { 0 } else { t.upserts }, "tombstones": t.tombstones,
-                    "evaluations": t.evaluations, "suppressed": t.suppressed, "errors": t.errors,
-                    "quarantined_keys": t.held, "dead_letters": dead.map_or(0, |d| d.upserts),
-                    "reconcile_keys_remaining": t.remaining,
-                }),
-            );
-        }
-        let problem = inner.problem.as_ref().map(|p| {
-            json!({ "code": p.code, "message": p.message, "help": p.help, "retrying": p.retrying, "since": millis(p.since) })
-        });
-        json!({
-            "version": 1,
-            "bridge": self.bridge,
-            "state": inner.state.map(BridgeState::word),
-            "since": millis(inner.since),
-            "generation": inner.generation,
-            "positions": {
-                "received": inner.received.to_string(),
-                "emitted": inner.emitted.to_string(),
-                "confirmed": inner.confirmed.to_string(),
-            },
-            "slot": inner.slot,
-            "paused": inner.paused,
-            "lag_seconds": inner.lag.map(|l| l.as_secs_f64()),
-            "loading": inner.loading,
-            "transaction": inner.transaction.as_ref().map(|t| json!({
-                "end_lsn": t.end_lsn.to_string(), "what": t.what, "transform": t.transform,
-                "done": t.done, "of": t.of, "parts": t.parts,
-            })),
-            "last_commit": inner.last_commit.map(millis),
-            "problem": problem,
-            "transforms": transforms,
-            "events": inner.events,
-        })
+        let Inner { facts, since, .. } = &mut *self.lock();
+        status::document(facts, since, clock::now_millis())
     }
 }
 
-fn push(inner: &mut Inner, event: Value) {
-    if inner.events.len() == EVENTS {
-        inner.events.pop_front();
+fn push(facts: &mut Facts, event: Value) {
+    if facts.events.len() == EVENTS {
+        facts.events.pop_front();
     }
-    inner.events.push_back(event);
+    facts.events.push_back(event);
 }
 
 fn now() -> String {
     rfc3339(clock::now_postgres_micros())
-}
-
-fn millis(ms: i64) -> String {
-    rfc3339(ms * 1000 - clock::POSTGRES_EPOCH_MICROS)
 }

@@ -1,5 +1,4 @@
-//! The watch beside the stream: the catalogue every ten seconds (I9), the slot for its metrics, and now and then the
-//! progress topic, because a process that was replaced while it slept learns it there (I4).
+//! The watch beside the stream: the catalogue every ten seconds (I9), and now and then the progress topic, because a process that was replaced while it slept learns it there (I4).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,10 +6,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::capture::watch::{self, Consequence, Fingerprints};
-use crate::capture::{self, Connection, Mode, catalogue_codes, connect, slot};
+use crate::capture::{self, Connection, Mode, catalogue_codes, connect};
 use crate::catalogue::QualifiedName;
 use crate::emit;
-use crate::metrics::{SchemaDriftKind, WalStatus};
+use crate::metrics::SchemaDriftKind;
 
 use super::failure::Failure;
 use super::shared::Shared;
@@ -24,7 +23,6 @@ pub struct Watched {
     pub options: capture::Options,
     pub emit_options: emit::Options,
     pub generation: u64,
-    pub slot: String,
     pub publication: String,
     pub tables: Vec<(QualifiedName, Vec<String>)>,
     pub baseline: Fingerprints,
@@ -95,19 +93,6 @@ fn look(w: &Watched, shared: &Shared, conn: &mut Option<Connection>) -> Result<(
     }
     if let Some(failure) = blind(&w.baseline, &now) {
         shared.report(failure);
-    }
-    if let Some(s) = slot::read(conn, &w.slot)? {
-        let rows = conn.query("SELECT pg_current_wal_lsn() AS now")?;
-        let now = rows.single()?.text("now")?.parse::<crate::lsn::Lsn>().map_or(0, |l| l.0);
-        let behind = |l: Option<crate::lsn::Lsn>| l.map_or(0, |l| now.saturating_sub(l.0));
-        let status = s.wal_status.as_deref().and_then(WalStatus::of).unwrap_or(WalStatus::Reserved);
-        shared.metrics.slot_seen(status, behind(s.restart), behind(s.confirmed_flush), s.safe_wal_size);
-        shared.metrics.slot_held(s.active_pid.is_some());
-        shared.slot(serde_json::json!({
-            "name": s.name, "active": s.active_pid.is_some(), "wal_status": status.word(),
-            "retained_wal_bytes": behind(s.restart), "confirmed_lag_bytes": behind(s.confirmed_flush),
-            "safe_wal_bytes": s.safe_wal_size,
-        }));
     }
     Ok(())
 }

@@ -21,6 +21,11 @@ pub enum DiskError {
     Open { dir: String, source: std::io::Error },
     #[error("the disk of the state directory is full")]
     Full,
+    #[error("the disk of the state directory is mounted read-only")]
+    ReadOnly,
+    /// The store's own threads could not write, and say no more.
+    #[error("the local state could not be written; is the disk of the state directory full?")]
+    Unwritten,
     #[error("a key of {bytes} bytes, and the local state holds keys of up to {LONGEST_KEY}")]
     LongKey { bytes: usize },
     #[error("reading or writing the local state failed")]
@@ -31,7 +36,10 @@ impl From<fjall::Error> for DiskError {
     fn from(e: fjall::Error) -> DiskError {
         match &e {
             fjall::Error::Io(io) if io.kind() == std::io::ErrorKind::StorageFull => DiskError::Full,
+            fjall::Error::Io(io) if io.kind() == std::io::ErrorKind::ReadOnlyFilesystem => DiskError::ReadOnly,
             fjall::Error::Storage(s) if s.to_string().contains("StorageFull") => DiskError::Full,
+            fjall::Error::Storage(s) if s.to_string().contains("ReadOnlyFilesystem") => DiskError::ReadOnly,
+            fjall::Error::Poisoned => DiskError::Unwritten,
             _ => DiskError::Store(e),
         }
     }
@@ -74,7 +82,9 @@ impl Disk {
         let db = builder.max_journaling_size(JOURNAL_BYTES).open();
         let db = db.map_err(|e| match e {
             fjall::Error::Locked => DiskError::Locked { dir: text.clone() },
-            fjall::Error::Io(source) => DiskError::Open { dir: text.clone(), source },
+            fjall::Error::Io(source) if source.kind() != std::io::ErrorKind::StorageFull => {
+                DiskError::Open { dir: text.clone(), source }
+            }
             e => e.into(),
         })?;
         let meta = db.keyspace("meta", KeyspaceCreateOptions::default)?;

@@ -53,6 +53,7 @@ mod rooms;
 mod select_oracle;
 mod shutdown;
 mod status;
+mod status_halts;
 mod test_command;
 mod transform_expression;
 mod transform_precedence;

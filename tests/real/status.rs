@@ -12,13 +12,13 @@ const LIMIT: Duration = Duration::from_secs(60);
 const PASSWORD: &str = "hunter2-planted-password";
 
 /// A bridge with HTTP on a port of its own.
-struct Running {
-    process: Process,
+pub struct Running {
+    pub process: Process,
     address: String,
 }
 
 impl Running {
-    fn start(bench: &Bench, environment: &[(&str, &str)]) -> Running {
+    pub fn start(bench: &Bench, environment: &[(&str, &str)]) -> Running {
         let environment: Vec<_> =
             [("PGSPINE_HTTP__LISTEN", "127.0.0.1:0")].iter().chain(environment).copied().collect();
         let process = bench.project.spawn(&["run"], &environment);
@@ -31,7 +31,7 @@ impl Running {
         Running { process, address }
     }
 
-    fn get(&self, path: &str) -> (u16, String) {
+    pub fn get(&self, path: &str) -> (u16, String) {
         let mut stream = std::net::TcpStream::connect(&self.address).expect("HTTP is served");
         write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("a request");
         let mut answer = String::new();
@@ -40,12 +40,12 @@ impl Running {
         (code, answer.split_once("\r\n\r\n").expect("a body").1.to_owned())
     }
 
-    fn status(&self) -> Value {
+    pub fn status(&self) -> Value {
         serde_json::from_str(&self.get("/status").1).expect("JSON")
     }
 
     /// A sample by its name and the labels that it must have.
-    fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+    pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let text = self.get("/metrics").1;
         let line = text.lines().find(|l| {
             l.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
@@ -54,11 +54,11 @@ impl Running {
         line.rsplit(' ').next()?.parse().ok()
     }
 
-    fn wait_metric(&self, name: &str, labels: &[(&str, &str)], wanted: impl Fn(f64) -> bool) -> f64 {
+    pub fn wait_metric(&self, name: &str, labels: &[(&str, &str)], wanted: impl Fn(f64) -> bool) -> f64 {
         wait_for(&format!("{name} {labels:?}"), LIMIT, || self.metric(name, labels).filter(|v| wanted(*v)))
     }
 
-    fn ready(&self) {
+    pub fn ready(&self) {
         wait_for("readiness", LIMIT, || (self.get("/readyz").0 == 200).then_some(()));
     }
 }
@@ -154,10 +154,13 @@ fn what_happens_is_counted_and_shown() {
     );
     assert!(status["slot"]["retained_wal_bytes"].is_u64() && status["lag_seconds"].is_f64(), "{status:#}");
 
+    says_what_it_is(&bench, &bridge, &status);
+    every_metric_of_the_reference_is_there(&bridge);
+
     // The same over the control socket, in words too.
     let (code, text) = said(&bench.project.output(&["status"]));
     assert_eq!(code, 0, "{text}");
-    assert!(text.contains("7 upserts, 1 tombstones") && text.contains("problem     none"), "{text}");
+    assert!(text.contains("7 upserts") && text.contains("1 tombstones") && text.contains("problem     none"), "{text}");
     let again: Value = serde_json::from_str(&stdout(&bench.project.output(&["status", "--json"]))).unwrap();
     assert_eq!(again["transforms"], status["transforms"]);
     assert_eq!(said(&bench.project.output(&["log-level", "warn"])).0, 0);
@@ -167,6 +170,89 @@ fn what_happens_is_counted_and_shown() {
     let Running { mut process, .. } = bridge_seen(bridge);
     assert_eq!(process.stop(), 0);
     not_seen(&process.log());
+}
+
+fn says_what_it_is(bench: &Bench, bridge: &Running, status: &Value) {
+    fits_the_schema(status);
+    let t = &status["transforms"]["shop/item"];
+    assert_eq!(
+        t["sources"],
+        json!([{ "table": "shop.item", "columns": ["id", "name", "note", "price", "at"] }]),
+        "{status:#}"
+    );
+    let contract = &t["contract"];
+    assert_eq!(
+        (&contract["subject"], &contract["version"]),
+        (&json!(format!("{}-value", bench.topic)), &json!(1)),
+        "{status:#}"
+    );
+    assert!(contract["schema_id"].as_u64() > Some(0) && t["last_record"].is_string(), "{status:#}");
+    assert_eq!((&status["verdict"]["level"], &status["build"]["version"]), (&json!("warning"), &json!("0.1.0")));
+    let said = status["verdict"]["text"].as_str().unwrap();
+    assert!(said.starts_with("Streaming, but 1 key of shop/item has kept its last good value for "), "{said}");
+    // The slot and the server's WAL are looked at beside the stream; records of the last minute are counted.
+    let looked = wait_for("a rate", LIMIT, || {
+        let s = bridge.status();
+        (s["slot"]["wal_bytes_per_second"].is_number()
+            && s["transforms"]["shop/item"]["upserts_per_minute"] != json!(0))
+        .then_some(s)
+    });
+    for check in ["source", "kafka", "slot", "wal_budget", "progress", "schema"] {
+        let found = looked["checks"].as_array().unwrap().iter().find(|c| c["name"] == check).unwrap();
+        assert_eq!(found["state"], "ok", "{found:#}");
+    }
+    let position = |p: &str| looked["positions"][p].as_str().unwrap().parse::<pgspine::lsn::Lsn>().unwrap();
+    assert!(position("wal") >= position("received") && position("received") >= position("emitted"));
+    fits_the_schema(&looked);
+}
+
+/// The keys of every object: types are held beside the code.
+fn fits_the_schema(status: &Value) {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/status.schema.json")).unwrap();
+    fn keys(schema: &Value, value: &Value, path: &str) {
+        for item in value.as_array().into_iter().flatten() {
+            keys(&schema["items"], item, path);
+        }
+        let Some(object) = value.as_object() else { return };
+        for (key, inner) in object {
+            let known =
+                schema["properties"].get(key).or(Some(&schema["additionalProperties"]).filter(|s| s.is_object()));
+            keys(known.unwrap_or_else(|| panic!("{path}.{key} is not in the schema")), inner, &format!("{path}.{key}"));
+        }
+        for key in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            assert!(object.contains_key(key), "{path}.{key} is missing");
+        }
+    }
+    keys(&serde_json::from_str(&text).unwrap(), status, "status");
+}
+
+fn every_metric_of_the_reference_is_there(bridge: &Running) {
+    let scraped = bridge.get("/metrics").1;
+    let reference = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md")).unwrap();
+    let mut listed = 0;
+    for line in reference.lines().filter_map(|l| l.strip_prefix("| `")) {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let (name, kind) = (cells[0].trim_end_matches('`'), cells[1]);
+        listed += 1;
+        // The server of this test sets no limit.
+        if name == "pgspine_slot_safe_wal_bytes" {
+            continue;
+        }
+        assert!(scraped.contains(&format!("# TYPE {name} {kind}\n")), "{name}");
+        let sample = scraped
+            .lines()
+            .find(|l| l.starts_with(name) && l[name.len()..].starts_with(['{', '_']))
+            .unwrap_or_else(|| panic!("no sample of {name}"));
+        for label in cells[2].split(", ").filter(|l| *l != "–").chain(["bridge"]) {
+            assert!(sample.contains(&format!("{label}=\"")), "{label} in {sample}");
+        }
+    }
+    assert!(listed > 40, "{listed}");
+    for line in
+        reference.split("From the operating system").nth(1).unwrap().split('`').filter(|w| w.starts_with("process_"))
+    {
+        assert!(scraped.contains(&format!("# TYPE {line} ")), "{line}");
+    }
 }
 
 /// Nothing that HTTP serves has a row's value or a password.
@@ -217,7 +303,20 @@ fn a_pause_holds_the_slot_and_goes_on_exactly() {
     let emitted: pgspine::lsn::Lsn = during["positions"]["emitted"].as_str().unwrap().parse().unwrap();
     assert!(emitted <= lsn.parse().unwrap(), "{emitted} is past {lsn}, where the pause began");
     assert_eq!((bridge.get("/livez").0, bridge.get("/readyz").0), (200, 200));
+    assert!(during["verdict"]["text"].as_str().unwrap().starts_with("Paused "), "{during:#}");
+    assert_eq!((&during["verdict"]["remedy"], &during["paused"]), (&json!("pgspine resume"), &json!(true)));
     assert_eq!(fold(&read_topic(&bench.topic)).len(), 1);
+    // From anywhere on the machine, by the configuration's path.
+    let toml = bench.project.dir().join("pgspine.toml");
+    let anywhere = |command: &str| {
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_pgspine"));
+        said(&program.arg("-c").arg(&toml).arg(command).current_dir("/").output().expect("the program starts"))
+    };
+    let (code, text) = anywhere("status");
+    assert!(code == 0 && text.contains("  Paused ") && text.contains("remedy      pgspine resume"), "{text}");
+    assert_eq!(anywhere("resume").0, 0);
+    wait_for("the stream", LIMIT, || (bridge.status()["paused"] == json!(false)).then_some(()));
+    bridge.wait_metric("pgspine_records_total", &upserts, |v| v == 101.0);
 
     assert_eq!(said(&bench.project.output(&["resume"])).0, 0);
     bridge.wait_metric("pgspine_records_total", &upserts, |v| v == 101.0);
@@ -268,6 +367,8 @@ fn a_broker_that_is_away_leaves_the_process_alive_and_the_reason_in_the_status()
         "{status:#}"
     );
     assert_eq!((bridge.get("/livez").0, bridge.get("/readyz").0), (200, 503));
+    fits_the_schema(&status);
+    assert!(status["verdict"]["text"].as_str().unwrap().starts_with("Kafka has been away for "), "{status:#}");
     let (_, text) = said(&bench.project.output(&["status"]));
     assert!(text.contains("PGS5003") && text.contains("bootstrap_servers"), "{text}");
     assert_eq!(bridge.process.stop(), 0);

@@ -12,8 +12,17 @@ use crate::runtime::options;
 use crate::runtime::project::Project;
 use crate::runtime::survey;
 
-/// Key and value schema ids, by definition.
-pub(super) type Ids = Vec<(Option<u32>, u32)>;
+/// What the registry knows of a definition's schemas.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Id {
+    pub key: Option<u32>,
+    pub value: u32,
+    /// Of the value's schema in its subject.
+    pub version: Option<u32>,
+}
+
+/// By definition.
+pub(super) type Ids = Vec<Id>;
 
 pub(super) fn register(config: &Config, project: &Project, client: &registry::Client) -> Result<Ids, Failure> {
     let mode = options::registry_mode(config);
@@ -24,8 +33,9 @@ pub(super) fn register(config: &Config, project: &Project, client: &registry::Cl
             Some(text) => Some(client.ensure(&format!("{}-key", d.topic), text, mode, level)?),
             None => None,
         };
-        let value = client.ensure(&format!("{}-value", d.topic), d.contract.text(), mode, level)?;
-        ids.push((key, value));
+        let subject = format!("{}-value", d.topic);
+        let (value, version) = client.ensure_version(&subject, d.contract.text(), mode, level)?;
+        ids.push(Id { key, value, version });
     }
     Ok(ids)
 }
@@ -63,7 +73,7 @@ pub(super) fn refuse(findings: Vec<crate::diagnostic::Diagnostic>) -> Result<(),
 
 pub(super) fn pinned_keys(project: &Project, ids: &Ids, progress: Option<&Progress>) -> Result<(), Failure> {
     let findings: Vec<_> =
-        project.definitions.iter().zip(ids).filter_map(|(d, (key, _))| survey::key_pinned(d, *key, progress)).collect();
+        project.definitions.iter().zip(ids).filter_map(|(d, id)| survey::key_pinned(d, id.key, progress)).collect();
     if findings.is_empty() { Ok(()) } else { Err(Failure::Findings(findings)) }
 }
 

@@ -1,7 +1,7 @@
 //! What a session is put together from: the engine with its tables and transforms, the tasks of a reconcile, what progress
 //! says first, what `/status` shows.
 
-use super::kafka::Ids;
+use super::kafka::{Id, Ids};
 use crate::capture::timeline;
 use crate::capture::watch::Fingerprints;
 use crate::config::Config;
@@ -193,7 +193,7 @@ pub(super) fn topic_tasks(
             rows,
             live,
             record: Arc::clone(d.contract.record()),
-            schema_id: ids[i].1,
+            schema_id: ids[i].value,
             revision: d.revision.clone(),
         });
     }
@@ -223,7 +223,7 @@ pub(super) fn progress_edits(
         let progress = TopicProgress {
             topic_id: found[i].topic_id.clone(),
             partitions: found[i].partitions,
-            key_schema_id: ids[i].0.map(|k| k as i32),
+            key_schema_id: ids[i].key.map(|k| k as i32),
             revision: Some(d.revision.clone()),
             ..TopicProgress::default()
         };
@@ -248,27 +248,46 @@ pub(super) fn progress_edits(
     edits
 }
 
-pub(super) fn statuses(project: &Project) -> Vec<TopicStatus> {
-    let of = |d: &project::Definition, dead_letter: bool| TopicStatus {
+/// The tables that feed a transform, with the columns that it reads of them.
+fn sources(project: &Project, d: &project::Definition) -> Vec<(String, Vec<String>)> {
+    let mut all: Vec<(String, Vec<String>)> = Vec::new();
+    for t in project.tables_of(d) {
+        let name = &project.tables[t].table.name;
+        let mut columns: Vec<String> = Vec::new();
+        for c in d.plan.sources.iter().filter(|s| s.table == *name).flat_map(|s| &s.columns) {
+            if !columns.contains(&c.name) {
+                columns.push(c.name.clone());
+            }
+        }
+        all.push((name.to_string(), columns));
+    }
+    all
+}
+
+pub(super) fn statuses(project: &Project, ids: &Ids) -> Vec<TopicStatus> {
+    let of = |d: &project::Definition, id: (u32, Option<u32>), dead_letter: bool| TopicStatus {
         transform: d.file.name.clone(),
         topic: if dead_letter { format!("{}.dead-letter", d.topic) } else { d.topic.clone() },
         dead_letter,
         event: d.is_event() && !dead_letter,
-        tables: project.tables_of(d).into_iter().map(|t| project.tables[t].table.name.to_string()).collect(),
+        sources: sources(project, d),
+        schema_id: id.0,
+        schema_version: id.1,
         ..TopicStatus::default()
     };
     let dead = project.definitions.iter().filter(|d| d.on_error == OnError::DeadLetter);
-    project.definitions.iter().map(|d| of(d, false)).chain(dead.map(|d| of(d, true))).collect()
+    let live = project.definitions.iter().zip(ids).map(|(d, i)| of(d, (i.value, i.version), false));
+    live.chain(dead.map(|d| of(d, (0, None), true))).collect()
 }
 
 pub(super) fn infos(project: &Project, ids: &Ids) -> Vec<(TransformInfo, bool)> {
-    let of = |(d, (_, value)): (&project::Definition, &(Option<u32>, u32))| {
+    let of = |(d, ids): (&project::Definition, &Id)| {
         let info = TransformInfo {
             name: d.file.name.clone(),
             topic: d.topic.clone(),
             owner: d.file.header.owner.clone().unwrap_or_default(),
             sha256: d.file.sha256.clone(),
-            schema_id: *value,
+            schema_id: ids.value,
         };
         (info, d.is_event())
     };

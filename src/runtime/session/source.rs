@@ -103,6 +103,7 @@ pub(super) fn claim(
     let mut steps = 0u32;
     loop {
         let pid = slot::read(sql, &config.postgres.slot)?.and_then(|s| s.active_pid);
+        shared.slot_waits_for(pid);
         let Some(pid) = pid else { return Ok(()) };
         if shared.shutdown() {
             return Err(Failure::ShutDown);
