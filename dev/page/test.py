@@ -22,7 +22,7 @@ EXPECTED = {
     "postgres-away": (None, ["PostgreSQL"]),
     "slot-lost": ("Critical", ["Stopped for ", "The slot is lost", "gap:"]),
     "fenced": ("Critical", ["Stopped for ", "generation"]),
-    "drift": ("Critical", ["Stopped for ", "Deadline: ", "in 3 h 10 min", "705 MB"]),
+    "drift": ("Critical", ["Stopped for ", "Deadline: ", "in 3 h 10 min", "594 MB"]),
     "paused": (None, ["Paused.", "pgspine resume"]),
     "dead-letters": ("Warning", ["3", "4"]),
 }
@@ -100,6 +100,7 @@ def documents_fit_the_schema(*_):
 def working():
     """Everything that can be under way, at once."""
     doc = state("loading")
+    doc["transforms"] = state("streaming")["transforms"]
     names = list(doc["transforms"])
     doc["transforms"][names[0]].update(state="reconciling", reconcile_keys_remaining=8200)
     doc["transaction"] = {"end_lsn": "0/5F2A9F8", "what": "evaluating", "transform": names[1], "done": 182000, "of": 420000, "parts": 3}
@@ -112,7 +113,7 @@ def progress(browser, bridge, images):
         page.drawn()
         bars = page.tab.eval_on_selector_all("#work progress", "all => all.map(p => [p.value, p.max])")
         assert [1240000, 5100000] in bars and [182000, 420000] in bars, bars
-        for text in ("24 %", "31,000 rows/s", "2 min left", "8,200 keys to go", "182,000 of 420,000", "43 %", "3 parts in Kafka"):
+        for text in ("24 %", "31,000 rows/s", "2 min 5 s left for it", "8,200 keys to go", "182,000 of 420,000", "43 %", "3 parts in Kafka"):
             assert text in page.text("#work"), (text, page.text("#work"))
         # An estimate that was too low, and one that is not there.
         bridge.answer = working()
@@ -272,7 +273,7 @@ def old_bridge(browser, bridge, images):
         return doc
     for _, viewport, options in LOOKS[:2]:
         with Page(browser, bridge.url, viewport, **options) as page:
-            for name, word, text in (("streaming", "OK", "Streaming"), ("drift", "Critical", "Stopped: transform"), ("postgres-away", "Warning", "Tried again: "),
+            for name, word, text in (("streaming", "OK", "Streaming"), ("drift", "Critical", "Stopped: table"), ("postgres-away", "Warning", "Tried again: "),
                                      ("starting", "Notice", "Starting"), ("loading", "Notice", "Loading"), ("slot-lost", "Critical", "Stopped: the WAL")):
                 bridge.answer = old(name)
                 page.until("#verdict-say", text)
