@@ -89,7 +89,7 @@ class World:
         self.containers.append(container)
         return container.start()
 
-    def once(self, pod, args=None, limit=60):
+    def once(self, pod, args=None, limit=120):
         """A container that ends by itself: exit code and output."""
         container = self.start(pod, args)
         code = container.wait(limit)
@@ -330,7 +330,7 @@ def verified(world, given):
     with open(f"{container.folder}/rootfs/etc/ssl/certs/ca-certificates.crt", "ab") as bundle:
         bundle.write(b"\n" + ca)
     world.containers.append(container)
-    code = container.start().wait(60)
+    code = container.start().wait(120)
     container.remove()
     assert code == 0, container.text()
     return "refused by the bundle alone; accepted with the CA mounted, or in the bundle"

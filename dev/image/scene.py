@@ -6,7 +6,7 @@ import confluent_kafka, fastavro, psycopg
 HERE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
-def wait_for(what, level, limit=60):
+def wait_for(what, level, limit=120):
     """The first true answer of `level`; a level, not a moment, so a loaded machine only takes longer."""
     end = time.monotonic() + limit
     while True:
