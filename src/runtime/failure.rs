@@ -263,6 +263,8 @@ impl Failure {
                     "[bridge] state_dir has to be a directory that this process may write: look at the mount, its owner and its mode; nothing is lost, the slot keeps the WAL",
                 )
             }
+            Failure::State(e @ StateError::Disk(DiskError::Locked { .. })) => Diagnostic::error(codes::STATE, chain(e))
+                .help("end the other pgspine first, or give this bridge a [bridge] state_dir of its own; a directory in use is not removed"),
             Failure::State(e) | Failure::Engine(EngineError::State(e)) => Diagnostic::error(codes::STATE, chain(e))
                 .help("the state directory can be removed: it is rebuilt from the database and the topics"),
             Failure::Secret(_) => Diagnostic::error(codes::SECRET, chain(self)).help("check the file or the variable that the configuration names"),

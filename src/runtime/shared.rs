@@ -15,7 +15,7 @@ use crate::http::{Health, Pulse};
 use crate::lsn::EndLsn;
 use crate::metrics::{
     BackpressureCause, BridgeState, KafkaOutcome, Metrics, RecordKind, RowErrorReason, SchemaDriftKind, TransformInfo,
-    TransformState,
+    TransformState, WalStatus,
 };
 
 use super::failure::{Exit, Failure};
@@ -182,6 +182,27 @@ impl Shared {
             }
         }
         facts.slot = Some(look);
+    }
+
+    /// It was there and is not any more: somebody has dropped it.
+    pub fn slot_gone(&self, at: i64) {
+        let facts = &mut self.lock().facts;
+        // A start makes it anew, or says what it needs for that.
+        let settled = matches!(facts.state, Some(BridgeState::Streaming | BridgeState::Paused | BridgeState::Failed));
+        if let Some(slot) = facts.slot.as_mut().filter(|_| settled && at >= facts.since) {
+            *slot = SlotLook {
+                at,
+                active_pid: None,
+                wal_status: WalStatus::Lost,
+                retained: 0,
+                confirmed_lag: 0,
+                safe: None,
+                reason: Some("it does not exist any more".into()),
+                ..slot.clone()
+            };
+            self.metrics.slot_seen(WalStatus::Lost, 0, 0, None);
+            self.metrics.slot_held(false);
+        }
     }
 
     /// Who reads from the slot that is waited for.

@@ -79,7 +79,12 @@ fn look(config: &Config, shared: &Shared, conn: &mut Option<Connection>) -> Resu
     };
     // What changes while the server answers counts as after the look.
     let at = clock::now_millis();
-    let Some(s) = slot::read(conn, &config.postgres.slot)? else { return Ok(()) };
+    let Some(s) = slot::read(conn, &config.postgres.slot)? else {
+        if !config.postgres.temporary_slot {
+            shared.slot_gone(at);
+        }
+        return Ok(());
+    };
     let rows = conn.query(
         "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END AS now",
     )?;

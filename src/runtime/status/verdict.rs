@@ -334,7 +334,8 @@ fn drifted(f: &Facts, now: i64) -> Option<Verdict> {
 }
 
 fn large_transaction(f: &Facts, _: i64) -> Option<Verdict> {
-    let t = f.transaction.as_ref()?;
+    // Until something has been counted it may be a small one that waits for Kafka.
+    let t = f.transaction.as_ref().filter(|t| t.done > 0 || t.of.is_some())?;
     let of = t.of.map_or(String::new(), |n| format!(" of {}", count(n)));
     let parts = if t.parts > 0 { format!(", {} in Kafka", self::of(t.parts.into(), "part")) } else { String::new() };
     let text = format!(
