@@ -63,3 +63,13 @@ fn registry_refusals_are_told_apart() {
     assert!(matches!(&error, RegistryError::Level { .. }), "{error}");
     assert!(client.schema(4_000_000).is_err());
 }
+
+#[test]
+fn registry_a_level_that_holds_for_all_needs_no_setting() {
+    let subject = Subject::new("none");
+    let (client, name) = (&subject.client, subject.name.as_str());
+    client.ensure(name, V1, Mode::Register, "NONE").unwrap();
+    assert_eq!(client.level(name).unwrap(), "NONE");
+    assert_ne!(client.ensure(name, WITHOUT_DEFAULT, Mode::Register, "NONE").unwrap(), 0);
+    assert_eq!(client.versions(name).unwrap(), [1, 2]);
+}
