@@ -344,14 +344,20 @@ def refused(world, given):
     pod.refresh()
     code, text = world.once(pod)
     assert code == 2 and "nonsense" in text, (code, text)
-    # A file system that cannot be written: said, not survived by chance.
+    # A file system that cannot be written: said, not survived by chance. The pod that runs holds the port.
+    world.running.remove()
     pod = world.pod()
     volume, folder = pod.volumes["state"]
     os.chmod(folder, 0o555)
     os.chown(folder, 0, 0)
     container = world.start(pod)
     wait_for("a word about the state directory", lambda: re.search(r"(?i)permission denied", container.text()))
+    # It stays, so that the slot's keeper can be asked, and leaves its reason where the kubelet looks for it.
+    container.kill()
+    code = container.wait(60)
+    reason = open(container.termination).read()
     container.remove()
+    assert code == 2 and "PGS7003" in reason, (code, reason)
     return text.strip().splitlines()[0][:120]
 
 
