@@ -250,8 +250,9 @@ def uninstalled(r):
     """What is left is what the notes said: volumes and slots. A new release on them goes on where the old one stopped."""
     claims = {c["metadata"]["name"] for c in kube_json("-n", r.namespace, "get", "pvc")["items"]}
     said = r.uninstall()
-    for pod in r.pods.values():
-        must(not exists(pod), f"{pod.name} is gone")
+    # Helm 4 does not wait for the pods of what it deletes.
+    until("the pods are gone", 60, lambda: not any(map(exists, r.pods.values())))
+    note("the pods are gone")
     left = {c["metadata"]["name"] for c in kube_json("-n", r.namespace, "get", "pvc")["items"]}
     must(claims and left == claims, f"the claims are left: {', '.join(sorted(left))}")
     for bridge in r.pods:
