@@ -103,6 +103,12 @@ class EveryBridge(unittest.TestCase):
                 self.assertNotIn("volumeClaimTemplates", o["spec"])
                 self.assertGreaterEqual(o["spec"]["template"]["spec"]["terminationGracePeriodSeconds"], 15)
 
+    def test_is_spread_as_the_values_say(self):
+        spread = ci("production").get("StatefulSet", "r-pgspine-audit")["spec"]["template"]["spec"]["topologySpreadConstraints"]
+        self.assertEqual([c["labelSelector"]["matchLabels"] for c in spread], [
+            {"app.kubernetes.io/name": "pgspine", "app.kubernetes.io/instance": "r"}, {"app.kubernetes.io/name": "pgspine"}])
+        self.assertNotIn("topologySpreadConstraints", ci("many").get("StatefulSet", "r-pgspine-stock-eu")["spec"]["template"]["spec"])
+
     def test_is_probed(self):
         for name, o in self.sets():
             c = ours(o["spec"]["template"]["spec"])
