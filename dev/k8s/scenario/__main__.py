@@ -1,11 +1,10 @@
 """A release of the chart lives through what happens to releases, with Helm 4, and through the shorter half of it with Helm 3."""
-import argparse, sys, traceback
+import argparse, sys, time, traceback
 
 import steps
 from cluster import diagnose, kubectl
 from release import Release
 from transcript import BEGUN, Failed, give_up, must, note, say, step
-import time
 
 FULL = [
     ("A namespace that enforces the restricted standard", steps.restricted, False),

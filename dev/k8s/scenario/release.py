@@ -1,10 +1,10 @@
 """One release of the chart: three bridges on one database, and the question whether their topics are exact."""
-import copy, json, os, re, subprocess
+import copy, json, os, re
 
-from cluster import Helm, Pod, kubectl, kube_json
+from cluster import Helm, Pod, kubectl
 from shop import ROOT, Shop, Workload
 from topics import Topic
-from transcript import Failed, must, note, run, until
+from transcript import note, run, until
 
 CHART = os.environ.get("PGSPINE_CHART") or f"{ROOT}/helm/pgspine"
 KAFKA, REGISTRY, DIR = os.environ["PGSPINE_TEST_KAFKA"], os.environ["PGSPINE_TEST_REGISTRY"], os.environ["PGSPINE_K8S_DIR"]

@@ -1,5 +1,5 @@
 """What happens to a release, one function each. Every one ends with the topics still to be exact: its caller asks."""
-import json, os, subprocess, time
+import json, os, time
 
 from cluster import kube_json, kubectl
 from release import DIR
@@ -77,7 +77,7 @@ def pod_deleted(r):
     follower = pod.follow(log)
     until("the log is followed", 20, lambda: os.path.getsize(log))
     took = pod.delete()
-    grace = pod_grace(r)
+    grace = kube_json("-n", r.namespace, "get", "statefulset", r.sets["shop"])["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
     follower.wait(30)
     said = [json.loads(line) for line in open(log) if line.startswith("{")]
     must(any(l.get("signal") == 15 for l in said), "the log says that SIGTERM came")
@@ -88,11 +88,6 @@ def pod_deleted(r):
     must(r.loaded_rows("shop") == 0, "the state came back with the volume: 0 rows loaded")
     must(pod.status()["generation"] > generation, f"generation {generation} → {pod.status()['generation']}")
     r.flows()
-
-
-def pod_grace(r):
-    return r.pods["shop"].get()["spec"]["terminationGracePeriodSeconds"] if exists(r.pods["shop"]) else kube_json(
-        "-n", r.namespace, "get", "statefulset", r.pods["shop"].name[:-2])["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
 
 
 def exists(pod):
@@ -250,8 +245,9 @@ def uninstalled(r):
     """What is left is what the notes said: volumes and slots. A new release on them goes on where the old one stopped."""
     claims = {c["metadata"]["name"] for c in kube_json("-n", r.namespace, "get", "pvc")["items"]}
     said = r.uninstall()
-    for pod in r.pods.values():
-        must(not exists(pod), f"{pod.name} is gone")
+    # Helm 4 does not wait for the pods of what it deletes.
+    until("the pods are gone", 60, lambda: not any(map(exists, r.pods.values())))
+    note("the pods are gone")
     left = {c["metadata"]["name"] for c in kube_json("-n", r.namespace, "get", "pvc")["items"]}
     must(claims and left == claims, f"the claims are left: {', '.join(sorted(left))}")
     for bridge in r.pods:

@@ -16,8 +16,8 @@ class Topic:
         self.records = []  # (key bytes, key, value or None, headers)
         consumer = confluent_kafka.Consumer({"bootstrap.servers": servers, "group.id": "reader", "isolation.level": "read_committed",
                                              "enable.auto.commit": False, "enable.partition.eof": True, "auto.offset.reset": "earliest",
-                                             # The fetch session of a consumer that lives a second is worth nothing.
-                                             "topic.metadata.refresh.interval.ms": -1, "log_level": 2})
+                                             # A broker that is being started again is no news; `until` asks once more.
+                                             "log_level": 2})
         try:
             found = consumer.list_topics(name, timeout=20).topics[name]
             if found.error:
