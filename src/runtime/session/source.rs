@@ -49,7 +49,7 @@ pub(super) fn look_at_source(
         None => Slot::Absent,
         Some(found) => match found.check(&pg.database) {
             Ok(()) => Slot::Usable { confirmed: EndLsn(found.confirmed_flush.unwrap_or(Lsn::ZERO)) },
-            Err(e @ capture::Error::SlotLost { .. }) => Slot::Lost { reason: crate::runtime::failure::chain(&e) },
+            Err(capture::Error::SlotLost { reason, .. }) => Slot::Lost { reason },
             Err(e) => return Err(e.into()),
         },
     };
